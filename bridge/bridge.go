@@ -1,0 +1,150 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"os"
+	"os/exec"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// Mode says how a sandbox is made.
+type Mode string
+
+const (
+	// Auto picks Bwrap where it is installed and works, else UserNS where
+	// that works, else an error; it never picks "no sandbox". The zero
+	// value of Mode means Auto.
+	Auto Mode = "auto"
+	// Bwrap runs the command under bubblewrap (https://github.com/containers/bubblewrap).
+	Bwrap Mode = "bwrap"
+	// UserNS makes the namespaces itself and needs nothing installed.
+	UserNS Mode = "userns"
+)
+
+// Exit statuses of a sandboxed command besides its own and 128+n for a
+// command that died of signal n. They are those of env(1) and chroot(1).
+const (
+	// ExitFailed means that Sallyport itself could not set the sandbox up.
+	ExitFailed = 125
+	// ExitCannotRun means that the command was found but could not be run.
+	ExitCannotRun = 126
+	// ExitNotFound means that the command was not found.
+	ExitNotFound = 127
+)
+
+// Sandbox describes a sandbox without a network, in which 127.0.0.1 leads to
+// a proxy and nowhere else. The zero value is ready to use: mode [Auto], an
+// ephemeral port, the proxy's own filter, no terminal.
+type Sandbox struct {
+	// Mode is how the sandbox is made; "" is Auto.
+	Mode Mode
+	// BwrapArgs are further file-system options for bwrap, such as
+	// "--ro-bind", "/usr", "/usr". Anything that is not about the file system
+	// is an error, and so are arguments when the mode is UserNS. Under Auto
+	// they make Bwrap the only choice. A mount onto / replaces the bind
+	// of the host's file system that is there otherwise.
+	BwrapArgs []string
+	// Name attributes the sandbox's connections in the decision log;
+	// "" lets the proxy choose.
+	Name string
+	// Port is the port the proxy has on 127.0.0.1 inside the sandbox;
+	// 0 lets the kernel choose, negative is an error.
+	Port int
+	// Filter is this sandbox's policy; nil is the proxy's own.
+	Filter *proxycore.Filter
+	// Terminal makes the command's standard input, which must be a terminal
+	// that is nobody's yet (the far end of a new pty), the controlling
+	// terminal of its session. Session.Run does the near end.
+	Terminal bool
+}
+
+// Command returns a command that, when run, runs name inside the sandbox with
+// h as its only way out. The caller may set Env, Dir, Stdin, Stdout and Stderr
+// as on any other exec.Cmd, and use Run, Start and Wait; it must not change
+// Path, Args, ExtraFiles, SysProcAttr or Cancel, and should start it or let go of it.
+//
+// The command sees Env (or this process's environment when Env is nil) with the proxy
+// variables set over it. Its exit status is what Wait reports: its own,
+// 128+n when it died of signal n, ExitFailed, ExitCannotRun or ExitNotFound.
+// Signals sent to Cmd.Process reach the command; when ctx ends, or this
+// process dies however it dies, everything in the sandbox is killed. Once Wait has
+// returned nothing that ran in the sandbox is left.
+//
+// The sandbox's listener is detached from h when the sandbox ends; Command does
+// not close h, and closing h only takes the network away. The program
+// must have called Init first.
+func (s Sandbox) Command(ctx context.Context, h *proxycore.Handle, name string, arg ...string) (*exec.Cmd, error) {
+	return s.command(ctx, h, name, arg)
+}
+
+// Init must be called first thing in main (and in TestMain), before flags are
+// parsed and goroutines started. In a process that Sandbox.Command started to
+// set up a sandbox it does that and never returns; in any other it does nothing.
+func Init() { runRole() }
+
+// Probe finds out, by really making a sandbox, whether mode m works here, and
+// returns it; for Auto it returns the mode that Auto stands for. The error
+// names the cause and the remedy. The result is kept for the life of the process.
+func Probe(ctx context.Context, m Mode) (Mode, error) { return probe(ctx, m) }
+
+// Session runs a command from Sandbox.Command for a command-line program: it
+// passes signals on, and puts a pty between the real terminal and the sandbox.
+type Session struct {
+	// Stdin, Stdout and Stderr are the command's; nil is the null device.
+	// Each of them that is a terminal is replaced by a new pty when Terminal
+	// is set, so that the sandbox never holds the real one.
+	Stdin, Stdout, Stderr *os.File
+	// Terminal must be what Sandbox.Terminal was. WantsTerminal says what both should be.
+	Terminal bool
+	// Signals, if non-nil, are passed on to the command (SIGWINCH, too,
+	// which also updates the size of the pty). Feed it from signal.Notify
+	// with ForwardedSignals; SIGCHLD, SIGURG and SIGPIPE are ignored.
+	Signals <-chan os.Signal
+}
+
+// Run starts cmd, waits for it and returns its exit status; see Sandbox.Command
+// for the statuses. The error is non-nil, and the status ExitFailed, when cmd could
+// not be started or waited for. The real terminal is in its old mode again when
+// Run returns, whatever happened. Run returns no error for a status other than 0.
+func (s Session) Run(cmd *exec.Cmd) (status int, err error) { return s.run(cmd) }
+
+// WantsTerminal reports whether stdin is a terminal in whose foreground this
+// process is, which is when Sandbox.Terminal and Session.Terminal should be set.
+func WantsTerminal(stdin *os.File) bool { return wantsTerminal(stdin) }
+
+// ForwardedSignals returns the signals worth passing to signal.Notify for
+// Session.Signals.
+func ForwardedSignals() []os.Signal { return forwardedSignals() }
+
+// Socket is the socket bridge: a Unix socket on the host that leads to a
+// proxy, for a sandbox that can only mount a file. The zero value makes a
+// socket in a fresh directory that only this user can enter.
+type Socket struct {
+	// Path is where the socket is made. Its directory must exist, belong to
+	// this user or to root, and not be writable by others unless it is
+	// sticky. A dead socket of ours there is replaced; anything else is an error
+	// and is left alone. "" makes a fresh directory of mode 0700 with an
+	// unpredictable name under XDG_RUNTIME_DIR, TMPDIR or /tmp, and
+	// removes it when the handle is closed.
+	Path string
+	// AllowUIDs are the user ids, besides this process's own, that may
+	// connect. Root is not admitted unless it is listed or our own: what
+	// is not written down is refused. They must also be able to reach a socket of mode 0600.
+	AllowUIDs []uint32
+	// BestEffort, if non-nil, is called with the reason when no socket could be
+	// made, and Start then returns h as it was, without a socket path.
+	BestEffort func(error)
+}
+
+// Start makes the socket and serves it through h, in addition to whatever h
+// listens on. The handle it returns has the socket path and owns h: closing
+// it closes h, and when Close returns the socket is gone. Start returns
+// when the socket accepts connections. Start fails closed: on an error h is
+// closed, too. ctx limits only the start.
+func (s Socket) Start(ctx context.Context, h *proxycore.Handle) (*proxycore.Handle, error) {
+	return s.start(ctx, h)
+}
