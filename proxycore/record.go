@@ -1,0 +1,106 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"encoding/json"
+	"net/netip"
+	"time"
+)
+
+// Values of [Record.Decision].
+const (
+	// DecisionAllow says that the policy admitted the request. Reason is empty
+	// when the tunnel ended by itself, and otherwise says what went wrong after
+	// the policy: dns_error, dial_error, dial_timeout, policy_closed.
+	DecisionAllow = "allow"
+	// DecisionDeny says that the request was refused; Reason says why.
+	DecisionDeny = "deny"
+)
+
+// Record is the account of one request. Exactly one is handed to
+// [Config].Record for each request, when it is over.
+//
+// It carries nothing that the client sent and the proxy could not parse: no
+// credentials, no header, and Host is the canonical form that the policy judged.
+type Record struct {
+	// Time is when the request's connection was accepted.
+	Time time.Time
+	// Sandbox is the [Listening].Name of the listener that accepted it.
+	Sandbox string
+	// Client is the peer's address, "" when it has none (an unnamed Unix socket).
+	Client string
+	// Method is the request's method, "" when none could be parsed.
+	Method string
+	// Host is the target's canonical name or address, "" when none could be parsed.
+	Host string
+	// Port is the target's port, 0 when none could be parsed.
+	Port uint16
+	// Address is the IP:port that the tunnel was connected to, "" when none was.
+	Address string
+	// Decision is [DecisionAllow] or [DecisionDeny].
+	Decision string
+	// Reason says why the request was refused, failed or cut; "" when none of these.
+	Reason Reason
+	// Rule is the text of the pattern that decided, "" when none matched.
+	Rule string
+	// BytesUp and BytesDown count the tunnel's bytes delivered to the origin and
+	// to the client. The request's head and the proxy's own reply are not counted.
+	BytesUp, BytesDown int64
+	// Duration runs from Time to the end of the request.
+	Duration time.Duration
+}
+
+// recordJSON fixes the keys of a log line and their order.
+type recordJSON struct {
+	Time      string  `json:"time"`
+	Sandbox   string  `json:"sandbox"`
+	Client    string  `json:"client"`
+	Method    string  `json:"method"`
+	Host      string  `json:"host"`
+	Port      uint16  `json:"port"`
+	Address   string  `json:"address"`
+	Decision  string  `json:"decision"`
+	Reason    Reason  `json:"reason"`
+	Rule      string  `json:"rule"`
+	BytesUp   int64   `json:"bytes_up"`
+	BytesDown int64   `json:"bytes_down"`
+	Duration  float64 `json:"duration"`
+}
+
+// MarshalJSON gives one log line's object. Every key is always present:
+// time (RFC 3339, UTC), sandbox, client, method, host, port, address, decision,
+// reason, rule, bytes_up, bytes_down, duration (seconds).
+func (r Record) MarshalJSON() ([]byte, error) {
+	return json.Marshal(recordJSON{
+		Time:      r.Time.UTC().Format(time.RFC3339Nano),
+		Sandbox:   r.Sandbox,
+		Client:    r.Client,
+		Method:    r.Method,
+		Host:      r.Host,
+		Port:      r.Port,
+		Address:   r.Address,
+		Decision:  r.Decision,
+		Reason:    r.Reason,
+		Rule:      r.Rule,
+		BytesUp:   r.BytesUp,
+		BytesDown: r.BytesDown,
+		Duration:  r.Duration.Seconds(),
+	})
+}
+
+// setTarget fills in the parsed target.
+func (r *Record) setTarget(t Target) {
+	r.Host, r.Port = t.Host, t.Port
+	if r.Host == "" && t.Addr.IsValid() {
+		r.Host = t.Addr.String()
+	}
+}
+
+// setAddress fills in the address the tunnel goes to.
+func (r *Record) setAddress(ap netip.AddrPort) {
+	if ap.IsValid() {
+		r.Address = ap.String()
+	}
+}
