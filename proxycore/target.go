@@ -4,8 +4,9 @@
 package proxycore
 
 import (
-	"errors"
 	"net/netip"
+	"strconv"
+	"strings"
 )
 
 // Target is where a client wants to go: a host and a port. Exactly one of Host
@@ -24,21 +25,126 @@ type Target struct {
 
 // TargetError says why a target cannot be evaluated.
 type TargetError struct {
-	// Reason is MalformedRequest, or AddressNotAllowed for an address in one
-	// of the legacy inet_aton spellings.
+	// Reason is MalformedRequest, or AddressNotAllowed for an IPv4 address in
+	// one of the spellings that only inet_aton(3) understands (127.1,
+	// 0x7f000001): no policy can admit those.
 	Reason Reason
-	// Problem is one sentence without the input in it, safe to log and to
-	// send to the client.
+	// Problem is one sentence without any of the input in it, so it is safe to
+	// log and to send to the client.
 	Problem string
 }
 
 // Error implements error.
-func (e *TargetError) Error() string { return "proxycore: target: " + e.Problem }
-
-// ParseTarget parses the authority form of RFC 9112 section 3.2.3.
-func ParseTarget(authority string) (Target, error) {
-	return Target{}, errors.ErrUnsupported
+func (e *TargetError) Error() string {
+	return "proxycore: target: " + e.Problem + "; write host:port, as in example.com:443 or [2001:db8::1]:443"
 }
 
-// String returns the target as host:port, with brackets round IPv6 addresses.
-func (t Target) String() string { return "" }
+// ParseTarget parses the authority form of a CONNECT request (RFC 9110 section
+// 9.3.6): host:port, the port always written out, IPv6 addresses in brackets.
+// It is strict. Nothing is trimmed, decoded or defaulted: what two parsers could
+// read in two ways is an error. Every error is a *[TargetError].
+func ParseTarget(authority string) (Target, error) {
+	t, err := parseTarget(authority)
+	if err != nil {
+		return Target{}, err
+	}
+	return t, nil
+}
+
+// parseTarget is ParseTarget with the concrete error type.
+func parseTarget(authority string) (Target, *TargetError) {
+	if authority == "" {
+		return Target{}, malformed("the target is empty")
+	}
+	if authority[0] == '[' {
+		return parseBracketed(authority)
+	}
+	host, digits, ok := strings.Cut(authority, ":")
+	if !ok {
+		return Target{}, malformed("the target has no port")
+	}
+	if strings.Contains(digits, ":") {
+		return Target{}, malformed("the target has more than one colon; an IPv6 address needs brackets")
+	}
+	port, problem := parsePort(digits)
+	if problem != "" {
+		return Target{}, malformed(problem)
+	}
+	// netip refuses leading zeros, which some systems read as octal.
+	if addr, err := netip.ParseAddr(host); err == nil {
+		return Target{Addr: addr, Port: port}, nil
+	}
+	name, terr := canonicalHost(host)
+	if terr != nil {
+		return Target{}, terr
+	}
+	return Target{Host: name, Port: port}, nil
+}
+
+// parseBracketed parses [IPv6]:port, RFC 3986 section 3.2.2. Zones are refused:
+// they name interfaces of this machine.
+func parseBracketed(authority string) (Target, *TargetError) {
+	literal, rest, ok := strings.Cut(authority[1:], "]")
+	if !ok {
+		return Target{}, malformed("the target has an opening bracket without a closing one")
+	}
+	if strings.Contains(literal, "%") {
+		return Target{}, malformed("the IPv6 address has a zone")
+	}
+	addr, err := netip.ParseAddr(literal)
+	if err != nil || !addr.Is6() {
+		return Target{}, malformed("what stands in the brackets is not an IPv6 address")
+	}
+	digits, ok := strings.CutPrefix(rest, ":")
+	if !ok {
+		return Target{}, malformed("the target has no port after the brackets")
+	}
+	port, problem := parsePort(digits)
+	if problem != "" {
+		return Target{}, malformed(problem)
+	}
+	return Target{Addr: addr.Unmap(), Port: port}, nil
+}
+
+// parsePort parses a port strictly: 1 to 65535, digits only, no sign and no
+// leading zero. The problem is "" when the port is good.
+func parsePort(s string) (port uint16, problem string) {
+	switch {
+	case s == "":
+		return 0, "the port is empty"
+	case strings.Trim(s, "0123456789") != "":
+		return 0, "the port is not a plain number"
+	case s == "0":
+		return 0, "the port is 0"
+	case s[0] == '0':
+		return 0, "the port has leading zeros"
+	case len(s) > len("65535"):
+		return 0, "the port is over 65535"
+	}
+	n, err := strconv.ParseUint(s, 10, 16)
+	if err != nil {
+		return 0, "the port is over 65535"
+	}
+	return uint16(n), ""
+}
+
+// String returns the target as host:port, with brackets round IPv6 addresses:
+// the form that [ParseTarget] accepts.
+func (t Target) String() string {
+	if t.Addr.IsValid() {
+		return netip.AddrPortFrom(t.Addr, t.Port).String()
+	}
+	return t.Host + ":" + strconv.Itoa(int(t.Port))
+}
+
+// valid reports whether t could have come from ParseTarget, so that a target
+// built by hand never slips past a deny pattern by its spelling.
+func (t Target) valid() bool {
+	if t.Port == 0 {
+		return false
+	}
+	if t.Addr.IsValid() {
+		return t.Host == "" && t.Addr.Zone() == "" && !t.Addr.Is4In6()
+	}
+	return hostShape(t.Host) == "" && !numericEnd(t.Host)
+}
