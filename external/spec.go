@@ -1,0 +1,147 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package external
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+const (
+	defaultStartTimeout = 5 * time.Second
+	defaultStopGrace    = 5 * time.Second
+
+	// portPlaceholder is replaced in every argument by the decimal port.
+	portPlaceholder = "{port}"
+	// portVariable carries the port to programs that read it from the environment.
+	portVariable = "SALLYPORT_PROXY_PORT"
+)
+
+// Spec describes a proxy program to start. The zero value is not usable: Argv
+// must name a command. A Spec is only data and may be used for any number of starts.
+type Spec struct {
+	// Argv is the program and its arguments, handed to the kernel as they are: no
+	// shell ever sees them. Every "{port}" in an argument is replaced by the port.
+	// A program without a slash is looked up in this process's PATH. It must stay
+	// in the foreground.
+	Argv []string
+
+	// Env holds "NAME=value" entries for the child. It gets these, a minimal base
+	// (PATH, HOME, USER, LOGNAME, TMPDIR, LANG, LC_*, TZ, and what Windows needs)
+	// unless an entry overrides it, SALLYPORT_PROXY_PORT with the port, and
+	// SALLYPORT_PROXY_ID, a random mark by which its processes are recognised.
+	// Nothing else of this process's environment is passed on, so neither its
+	// secrets nor its proxy variables reach the child.
+	Env []string
+
+	// Dir is the child's working directory; "" means this process's own.
+	Dir string
+
+	// Port is the TCP port the child is to listen on; 0 picks a free one. A fixed
+	// port that is taken is an error before anything is started.
+	Port int
+
+	// CABundle is the PEM file clients must trust because the proxy intercepts
+	// TLS; "" when it does not. Where it is set, the child is not ready before
+	// the file exists.
+	CABundle string
+
+	// StartTimeout limits the time from start to listening. 0 means 5 s, a
+	// negative value no limit but the context's.
+	StartTimeout time.Duration
+
+	// StopGrace is how long the child may take to end after the request to
+	// terminate, before it is killed. 0 means 5 s, a negative value kills at once.
+	StopGrace time.Duration
+
+	// Output, if non-nil, receives what the child writes to stdout and stderr. It
+	// is written to from one goroutine. A Write that blocks loses output and never
+	// holds up the child; after a Write fails nothing more is written.
+	Output io.Writer
+}
+
+// Start runs the proxy and returns when it listens on a loopback address (on Linux:
+// when a process of the child's own tree does). ctx limits the start and nothing
+// afterwards. On error the child and its process group are killed and reaped.
+//
+// The handle's Close asks the child to terminate, kills its whole process group
+// when StopGrace is over, and returns when all of it is gone. Shutdown does the
+// same with its context in place of StopGrace. A child that ends by itself closes
+// the handle's Done; Err is then an [*ExitError].
+func (s Spec) Start(ctx context.Context) (*proxycore.Handle, error) {
+	if err := s.validate(); err != nil {
+		return nil, err
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("external: %s was not started: %w", s.name(), context.Cause(ctx))
+	}
+	port, release, err := choosePort(s.Port)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+
+	p, err := launch(s, port)
+	if err != nil {
+		return nil, err
+	}
+	addr, err := p.awaitReady(ctx, port, orDefault(s.StartTimeout, defaultStartTimeout), s.CABundle)
+	if err != nil {
+		p.kill()
+		return nil, err
+	}
+	h, fail := proxycore.NewHandle(proxycore.HandleConfig{
+		Addr:     addr,
+		CABundle: s.CABundle,
+		Shutdown: p.shutdown,
+		Close:    p.close,
+	})
+	go p.reportDeath(fail)
+	return h, nil
+}
+
+// validate finds what can be told without starting anything.
+func (s Spec) validate() error {
+	switch {
+	case len(s.Argv) == 0 || s.Argv[0] == "":
+		return fmt.Errorf("external: %w: Argv names no command; put the proxy program first", ErrInvalidSpec)
+	case s.Port < 0 || s.Port > 65535:
+		return fmt.Errorf("external: %w: port %d is outside 0 to 65535; use 0 to have one chosen", ErrInvalidSpec, s.Port)
+	}
+	for _, entry := range s.Env {
+		name, _, ok := strings.Cut(entry, "=")
+		if !ok || name == "" || strings.ContainsRune(entry, 0) {
+			// The value is not shown: it may be a secret.
+			return fmt.Errorf("external: %w: environment entry %q is not of the form NAME=value", ErrInvalidSpec, name)
+		}
+	}
+	return nil
+}
+
+// name is how the program is called in errors.
+func (s Spec) name() string { return filepath.Base(s.Argv[0]) }
+
+// argv returns the arguments with the port filled in.
+func (s Spec) argv(port int) []string {
+	out := make([]string, len(s.Argv))
+	for i, arg := range s.Argv {
+		out[i] = strings.ReplaceAll(arg, portPlaceholder, strconv.Itoa(port))
+	}
+	return out
+}
+
+// orDefault reads a duration field: zero means def.
+func orDefault(d, def time.Duration) time.Duration {
+	if d == 0 {
+		return def
+	}
+	return d
+}
