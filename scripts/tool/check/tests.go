@@ -1,0 +1,161 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+)
+
+const (
+	backendsDir = "./conformance/backends"
+	e2eDir      = "./scripts/e2e"
+)
+
+// testSteps lists the checks that run the code. Each has the machine to itself: many of them assert on time.
+func testSteps(t *tree) []step {
+	steps := []step{
+		{name: "unit", about: "unit tests with -race, in random order", alone: true, run: t.unit},
+		{name: "fuzz", about: "every fuzz target, a few seconds each", alone: true, run: t.fuzz},
+	}
+	steps = append(steps, backendSteps(t)...)
+	steps = append(steps, step{name: "e2e", about: "real clients through sallyport run, in the fake Internet",
+		tools: e2eTools, alone: true, run: t.e2eAsCaller})
+	if os.Geteuid() == 0 {
+		steps = append(steps, step{name: "e2e:user", about: "the same as an ordinary user",
+			tools: e2eTools, alone: true, run: t.e2eAsUser})
+	}
+	return steps
+}
+
+var e2eTools = []string{"bwrap", "curl", "wget", "git", "python3", "node", "setpriv"}
+
+// unit runs the tests of every module but those that are steps of their own.
+func (t *tree) unit(ctx context.Context, o *output) error {
+	all, err := t.lines(ctx, "go", append([]string{"list", "-f", "{{.ImportPath}}"}, t.patterns(everyModule)...)...)
+	if err != nil {
+		return err
+	}
+	args := append(raceFlag(o), "-shuffle=on", "-timeout=5m")
+	for _, p := range all {
+		if s := "./" + shortPackage(p); !strings.HasPrefix(s+"/", backendsDir+"/") && s != e2eDir {
+			args = append(args, p)
+		}
+	}
+	return t.goTest(ctx, o, args...)
+}
+
+// backendSteps makes one step of each package of conformance/backends that has tests: one backend each.
+func backendSteps(t *tree) []step {
+	packages, err := t.lines(context.Background(), "go", "list", "-f",
+		"{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", backendsDir+"/...")
+	if err == nil && len(packages) == 0 {
+		err = errors.New("no backend has a test in " + backendsDir)
+	}
+	if err != nil {
+		return []step{{name: "conformance", about: "the suite against every backend", alone: true,
+			run: func(context.Context, *output) error { return err }}}
+	}
+	var steps []step
+	for _, p := range packages {
+		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
+		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against this backend", alone: true,
+			run: func(ctx context.Context, o *output) error {
+				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=8m", p)...)
+			}})
+	}
+	return steps
+}
+
+var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
+
+// fuzz finds the targets in the sources: asking the test binaries would mean to build every one of them once more.
+func (t *tree) fuzz(ctx context.Context, o *output) error {
+	format := `{{$p := .ImportPath}}{{$d := .Dir}}{{range .TestGoFiles}}{{$p}} {{$d}}/{{.}}
+{{end}}{{range .XTestGoFiles}}{{$p}} {{$d}}/{{.}}
+{{end}}`
+	files, err := t.lines(ctx, "go", append([]string{"list", "-f", format}, t.patterns(everyModule)...)...)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, line := range files {
+		pkg, file, _ := strings.Cut(line, " ")
+		source, err := os.ReadFile(file)
+		if err != nil {
+			return err
+		}
+		for _, m := range fuzzTarget.FindAllSubmatch(source, -1) {
+			name := string(m[1])
+			err := t.do(ctx, o.w, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime=3s", "-fuzzminimizetime=2s", pkg)
+			if err != nil {
+				errs = append(errs, fmt.Errorf("%s in %s: %w", name, shortPackage(pkg), err))
+				o.tally.failed++
+				continue
+			}
+			o.tally.passed++
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// e2e builds the end-to-end tests and runs them: prefix goes before the program, env is added to its environment.
+func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string) error {
+	binary := filepath.Join(t.tmp, "e2e.test")
+	if err := t.do(ctx, o.w, "go", append(append([]string{"test", "-c", "-o", binary}, raceFlag(o)...), e2eDir)...); err != nil {
+		return err
+	}
+	sallyport := filepath.Join(t.tmp, "sallyport")
+	if err := t.do(ctx, o.w, "go", "build", "-o", sallyport, "./bridge/cmd/sallyport"); err != nil {
+		return err
+	}
+	args := []string{"tool", "test2json", "-p", "github.com/sallyport-dev/sallyport/scripts/e2e", "-t"}
+	args = append(append(args, prefix...), binary, "-test.v=test2json", "-test.timeout=8m")
+	c := t.command(ctx, "go", args...)
+	c.Dir = home
+	// A home of their own for the clients: git, go and npm would read and write the caller's otherwise. The build
+	// cache stays where test2json is found.
+	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARY="+sallyport, "SALLYPORT_E2E_HOME="+home, "TMPDIR="+home)
+	return t.consume(o, c)
+}
+
+// e2eAsCaller runs the end-to-end tests as whoever runs this.
+func (t *tree) e2eAsCaller(ctx context.Context, o *output) error {
+	home, err := os.MkdirTemp(t.tmp, "home-")
+	if err != nil {
+		return err
+	}
+	return t.e2e(ctx, o, home)
+}
+
+// e2eAsUser picks an account without privileges. tester is there on machines made for tests; the others are on every
+// Debian and own nothing that matters. Not nobody: inside a user namespace it is everybody who is not mapped.
+func (t *tree) e2eAsUser(ctx context.Context, o *output) error {
+	for _, name := range []string{"tester", "games", "daemon"} {
+		u, err := user.Lookup(name)
+		if err != nil {
+			continue
+		}
+		uid, err1 := strconv.Atoi(u.Uid)
+		gid, err2 := strconv.Atoi(u.Gid)
+		home, err3 := os.MkdirTemp(t.tmp, "home-")
+		if err := errors.Join(err1, err2, err3); err != nil {
+			return err
+		}
+		if err := os.Chown(home, uid, gid); err != nil {
+			return err
+		}
+		fmt.Fprintf(o.w, "as %s (uid %d)\n", name, uid)
+		return t.e2e(ctx, o, home, "setpriv", "--reuid="+u.Uid, "--regid="+u.Gid, "--clear-groups", "--")
+	}
+	o.skip("e2e:user", "no account to run as: useradd tester")
+	return nil
+}
