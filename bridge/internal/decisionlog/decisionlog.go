@@ -1,0 +1,127 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package decisionlog writes the log of --log: one JSON object on one line for
+// each request the proxy decided.
+//
+// A line is one write, so that several processes can append to one file, and
+// holds printable ASCII only, so that showing the log on a terminal is safe
+// whatever a sandboxed program asked for. The first failure is final: a proxy
+// that cannot record what it does must stop, and [Log.Record] has the
+// form that proxycore.Config.Record wants for that.
+package decisionlog
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"unicode/utf16"
+	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// Log appends decisions to a file or a stream. A nil *Log records nothing. It
+// is safe for concurrent use.
+type Log struct {
+	name  string
+	close func() error
+
+	mu  sync.Mutex
+	w   io.Writer
+	err error // the first failure, returned ever after
+}
+
+// Open opens the named file for appending. A new file gets mode 0600; an
+// existing one keeps its mode. The caller closes the Log.
+func Open(name string) (*Log, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		return nil, fmt.Errorf("decision log %s: cannot be opened for appending: %w", name, err)
+	}
+	return &Log{name: name, w: f, close: f.Close}, nil
+}
+
+// To returns a Log that writes to w, called name in errors. Closing it does
+// not close w.
+func To(w io.Writer, name string) *Log {
+	return &Log{name: name, w: w, close: func() error { return nil }}
+}
+
+// Record writes r as one line with one write. After an error every further
+// call returns that error and writes nothing.
+func (l *Log) Record(r proxycore.Record) error {
+	if l == nil {
+		return nil
+	}
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("decision log %s: %w", l.name, err)
+	}
+	line = append(printable(line), '\n')
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.err != nil {
+		return l.err
+	}
+	if n, err := l.w.Write(line); err != nil || n < len(line) {
+		if err == nil {
+			err = io.ErrShortWrite
+		}
+		var path *os.PathError
+		if errors.As(err, &path) {
+			err = path.Err
+		}
+		l.err = fmt.Errorf("decision log %s: cannot be written: %w", l.name, err)
+	}
+	return l.err
+}
+
+// Close closes the file, if Open opened one. Records after Close are errors.
+func (l *Log) Close() error {
+	if l == nil {
+		return nil
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if errors.Is(l.err, os.ErrClosed) {
+		return nil
+	}
+	l.err = errors.Join(l.err, fmt.Errorf("decision log %s: %w", l.name, os.ErrClosed))
+	return l.close()
+}
+
+// printable rewrites what JSON allows but a terminal might act on (DEL, C1
+// controls, direction marks and whatever else is not ASCII) as \u escapes.
+// In valid JSON such bytes occur inside strings only.
+func printable(line []byte) []byte {
+	clean := true
+	for _, b := range line {
+		clean = clean && b >= 0x20 && b < 0x7f
+	}
+	if clean {
+		return line
+	}
+	out := make([]byte, 0, len(line)+32)
+	for len(line) > 0 {
+		r, n := utf8.DecodeRune(line)
+		line = line[n:]
+		switch {
+		case r >= 0x20 && r < 0x7f:
+			out = append(out, byte(r))
+		case r > 0xffff:
+			hi, lo := utf16.EncodeRune(r)
+			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
+		default:
+			out = fmt.Appendf(out, `\u%04x`, r)
+		}
+	}
+	return out
+}

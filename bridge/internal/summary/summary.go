@@ -1,0 +1,218 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package summary counts refused requests and prints, when a run is over, what
+// was refused, how often, why, and the option that would have allowed it.
+//
+// What a sandboxed program asked for ends up on a person's terminal here, so
+// nothing but printable ASCII is ever printed, and the number of targets kept
+// is bounded. An option is proposed only if the filter, asked, says that it
+// really would allow the target.
+package summary
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"net/netip"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"text/tabwriter"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+const (
+	// maxTargets bounds how many different refusals are told apart.
+	maxTargets = 1000
+	// maxRows bounds how many of them are printed.
+	maxRows = 50
+	// maxTargetWidth bounds a printed target; names are at most 253 bytes.
+	maxTargetWidth = 260
+)
+
+// key is what makes two refusals the same row.
+type key struct {
+	host   string
+	port   uint16
+	method string // only where it is the reason
+	reason proxycore.Reason
+	rule   string
+}
+
+// Counter counts refusals. The zero value is ready to use, and it is safe for
+// concurrent use.
+type Counter struct {
+	mu     sync.Mutex
+	counts map[key]int
+	total  int
+	others int // refusals beyond maxTargets different ones
+}
+
+// Record counts r if it was refused. It never fails; the result is there for
+// proxycore.Config.Record.
+func (c *Counter) Record(r proxycore.Record) error {
+	if r.Decision != proxycore.DecisionDeny {
+		return nil
+	}
+	k := key{host: r.Host, port: r.Port, reason: r.Reason}
+	switch r.Reason {
+	case proxycore.DeniedByRule:
+		k.rule = r.Rule
+	case proxycore.MethodNotAllowed:
+		k.method = r.Method
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.total++
+	if _, known := c.counts[k]; !known && len(c.counts) >= maxTargets {
+		c.others++
+		return nil
+	}
+	if c.counts == nil {
+		c.counts = make(map[key]int)
+	}
+	c.counts[k]++
+	return nil
+}
+
+// Total is how many requests were refused.
+func (c *Counter) Total() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.total
+}
+
+// Write prints the table to w, most frequent first, then by target; nothing
+// was refused is one line.
+func (c *Counter) Write(w io.Writer) error {
+	c.mu.Lock()
+	keys := make([]key, 0, len(c.counts))
+	counts := make(map[key]int, len(c.counts))
+	for k, n := range c.counts {
+		keys = append(keys, k)
+		counts[k] = n
+	}
+	total, others := c.total, c.others
+	c.mu.Unlock()
+	if total == 0 {
+		_, err := io.WriteString(w, "sallyport: nothing was denied\n")
+		return err
+	}
+	slices.SortFunc(keys, func(a, b key) int {
+		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port),
+			cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method))
+	})
+	var b strings.Builder
+	fmt.Fprintf(&b, "sallyport: %s denied\n", plural(total, "request was", "requests were"))
+	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(tw, "  COUNT\tTARGET\tREASON\tTO ALLOW IT")
+	for _, k := range keys[:min(len(keys), maxRows)] {
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\n", counts[k], k.target(), printable(string(k.reason)), printable(k.advice()))
+	}
+	tw.Flush()
+	if len(keys) > maxRows {
+		for _, k := range keys[maxRows:] {
+			others += counts[k]
+		}
+	}
+	if others > 0 {
+		fmt.Fprintf(&b, "  and %s to other targets; --log FILE records every one\n", plural(others, "request", "requests"))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+// target is the second column.
+func (k key) target() string {
+	if k.host == "" {
+		return "(not a valid target)"
+	}
+	text := printable(joinHostPort(k.host, k.port))
+	if len(text) > maxTargetWidth {
+		text = text[:maxTargetWidth] + "..."
+	}
+	return text
+}
+
+// advice is the last column: the option that would allow the target, or what
+// else can be done.
+func (k key) advice() string {
+	switch k.reason {
+	case proxycore.HostNotAllowed, proxycore.PortNotAllowed:
+		return k.allow()
+	case proxycore.AddressNotAllowed:
+		return k.allowAddress()
+	case proxycore.DeniedByRule:
+		return "remove the deny rule " + k.rule
+	case proxycore.MethodNotAllowed:
+		return "ask with https:// (method " + k.method + " is not forwarded)"
+	case proxycore.LimitExceeded:
+		return "open fewer connections at once"
+	case proxycore.MalformedRequest:
+		return "the request is not valid"
+	}
+	return "-"
+}
+
+// allow proposes the narrowest pattern for the target itself.
+func (k key) allow() string {
+	t, err := proxycore.ParseTarget(joinHostPort(k.host, k.port))
+	if err != nil {
+		return "-"
+	}
+	pattern := t.String()
+	if k.port == 443 || k.port == 80 {
+		pattern = strings.TrimSuffix(pattern, ":"+strconv.Itoa(int(k.port)))
+	}
+	if !admits(pattern, t) {
+		return "-"
+	}
+	return "--allow " + quote(pattern)
+}
+
+// allowAddress proposes a pattern for an address. A name that resolved to a
+// guarded address needs one for that address, which the record does not tell:
+// what an internal name resolves to is not the sandbox's business.
+func (k key) allowAddress() string {
+	if _, err := netip.ParseAddr(k.host); err == nil {
+		return k.allow()
+	}
+	return fmt.Sprintf("--allow ADDRESS:%d, with the address it resolves to", k.port)
+}
+
+// admits reports whether a policy of nothing but pattern admits t.
+func admits(pattern string, t proxycore.Target) bool {
+	f, err := proxycore.NewFilter(proxycore.Policy{Allow: []string{pattern}})
+	return err == nil && f.Decide(t).Allowed
+}
+
+func joinHostPort(host string, port uint16) string {
+	if strings.Contains(host, ":") {
+		host = "[" + host + "]"
+	}
+	return host + ":" + strconv.Itoa(int(port))
+}
+
+// quote makes a pattern one word for a shell, which might expand * and [.
+func quote(pattern string) string {
+	if strings.ContainsAny(pattern, "*[]") {
+		return "'" + pattern + "'"
+	}
+	return pattern
+}
+
+// printable escapes everything but printable ASCII.
+func printable(s string) string {
+	q := strconv.QuoteToASCII(s)
+	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+func plural(n int, one, many string) string {
+	if n == 1 {
+		return "1 " + one
+	}
+	return strconv.Itoa(n) + " " + many
+}

@@ -1,0 +1,130 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package summary
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+func deny(host string, port uint16, reason proxycore.Reason) proxycore.Record {
+	return proxycore.Record{Method: "CONNECT", Host: host, Port: port, Decision: proxycore.DecisionDeny, Reason: reason}
+}
+
+// written counts the records and returns what is printed.
+func written(t *testing.T, records ...proxycore.Record) string {
+	t.Helper()
+	var c Counter
+	for _, r := range records {
+		if err := c.Record(r); err != nil {
+			t.Fatalf("Record: %v", err)
+		}
+	}
+	var b strings.Builder
+	if err := c.Write(&b); err != nil {
+		t.Fatalf("Write: %v", err)
+	}
+	return b.String()
+}
+
+func TestNothingDenied(t *testing.T) {
+	t.Parallel()
+	got := written(t, proxycore.Record{Host: "a.com", Decision: proxycore.DecisionAllow},
+		proxycore.Record{Host: "a.com", Decision: proxycore.DecisionAllow, Reason: proxycore.DialError})
+	if want := "sallyport: nothing was denied\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestTableIsSortedByCount(t *testing.T) {
+	t.Parallel()
+	b := deny("b.com", 443, proxycore.HostNotAllowed)
+	got := written(t, deny("c.com", 443, proxycore.HostNotAllowed), deny("a.com", 443, proxycore.HostNotAllowed), b, b)
+	want := "sallyport: 4 requests were denied\n" +
+		"  COUNT  TARGET     REASON            TO ALLOW IT\n" +
+		"  2      b.com:443  host_not_allowed  --allow b.com\n" +
+		"  1      a.com:443  host_not_allowed  --allow a.com\n" +
+		"  1      c.com:443  host_not_allowed  --allow c.com\n"
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestAdvice(t *testing.T) {
+	t.Parallel()
+	ruled := deny("a.com", 443, proxycore.DeniedByRule)
+	ruled.Rule = "**.com"
+	get := deny("", 0, proxycore.MethodNotAllowed)
+	get.Method = "GET"
+	for _, tt := range []struct {
+		name   string
+		record proxycore.Record
+		want   []string
+	}{
+		{"https", deny("a.com", 443, proxycore.HostNotAllowed), []string{" a.com:443 ", "--allow a.com\n"}},
+		{"http", deny("a.com", 80, proxycore.HostNotAllowed), []string{" a.com:80 ", "--allow a.com\n"}},
+		{"other port", deny("a.com", 22, proxycore.PortNotAllowed), []string{" a.com:22 ", "port_not_allowed", "--allow a.com:22\n"}},
+		{"IPv4 literal", deny("10.0.0.1", 5432, proxycore.AddressNotAllowed), []string{" 10.0.0.1:5432 ", "--allow 10.0.0.1:5432\n"}},
+		{"IPv6 literal", deny("2001:db8::1", 8443, proxycore.AddressNotAllowed), []string{" [2001:db8::1]:8443 ", "--allow '[2001:db8::1]:8443'\n"}},
+		{"private answer", deny("a.com", 443, proxycore.AddressNotAllowed), []string{"--allow ADDRESS:443, with the address it resolves to\n"}},
+		{"deny rule", ruled, []string{"remove the deny rule **.com\n"}},
+		{"method", get, []string{"(not a valid target)", "method GET is not forwarded"}},
+		{"malformed", deny("", 0, proxycore.MalformedRequest), []string{"(not a valid target)", "malformed_request"}},
+		{"name that no pattern can admit", deny("bad name", 443, proxycore.HostNotAllowed), []string{"  -\n"}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			got := written(t, tt.record)
+			for _, want := range tt.want {
+				if !strings.Contains(got, want) {
+					t.Errorf("got\n%s\nwant it to contain %q", got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestNothingButPrintableASCII(t *testing.T) {
+	t.Parallel()
+	const hostile = "a\x00\x1b]0;x\a\r\n\t\x7f\u0085\u202e\U0001f600\xff"
+	r := deny(hostile, 443, hostile)
+	ruled := deny("a.com", 443, proxycore.DeniedByRule)
+	ruled.Rule = hostile
+	method := deny(hostile, 1, proxycore.MethodNotAllowed)
+	method.Method = hostile
+	got := written(t, r, ruled, method, deny(strings.Repeat("x", 5000), 1, proxycore.HostNotAllowed))
+	for i := range len(got) {
+		if got[i] != '\n' && (got[i] < 0x20 || got[i] >= 0x7f) {
+			t.Errorf("byte %#x at %d of %q", got[i], i, got)
+		}
+	}
+	if n := strings.Count(got, "\n"); n != 6 {
+		t.Errorf("got %d lines, want 6:\n%s", n, got)
+	}
+}
+
+func TestBounded(t *testing.T) {
+	t.Parallel()
+	var c Counter
+	const n = maxTargets + 500
+	for i := range n {
+		_ = c.Record(deny(fmt.Sprintf("h%d.com", i), 443, proxycore.HostNotAllowed))
+	}
+	if len(c.counts) != maxTargets || c.Total() != n {
+		t.Errorf("got %d targets and %d requests, want %d and %d", len(c.counts), c.Total(), maxTargets, n)
+	}
+	var b strings.Builder
+	if err := c.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	if got, want := strings.Count(b.String(), "\n"), maxRows+3; got != want {
+		t.Errorf("got %d lines, want %d", got, want)
+	}
+	if want := fmt.Sprintf("and %d requests to other targets", n-maxRows); !strings.Contains(b.String(), want) {
+		t.Errorf("got no %q in\n%s", want, b.String())
+	}
+}
