@@ -1,0 +1,130 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// unwelcome must not reach anybody who imports proxycore or bridge: test frameworks and command-line libraries.
+var unwelcome = []string{"ginkgo", "gomega", "testcontainers", "pflag"}
+
+// install installs the commands the way a user does and asks them who they are.
+func (r *rehearsal) install(ctx context.Context) error {
+	for _, command := range []string{"bridge/cmd/sallyport", "fixtures/cmd/fakenet"} {
+		if _, err := r.do(ctx, r.tmp, "go", "install", prefix+"/"+command+"@"+r.version); err != nil {
+			return err
+		}
+	}
+	sallyport := r.path("bin", "sallyport")
+	out, err := r.do(ctx, r.tmp, sallyport, "version")
+	if err != nil {
+		return err
+	}
+	if !strings.Contains(out, r.version) {
+		return fmt.Errorf("sallyport version prints %q, want %s in it", out, r.version)
+	}
+	out, err = r.do(ctx, r.tmp, sallyport, "check", "--allow", "example.com", "example.com:443")
+	if err != nil {
+		return err
+	}
+	if !strings.HasPrefix(out, "allow\t") {
+		return fmt.Errorf("sallyport check prints %q, want allow", out)
+	}
+	return nil
+}
+
+// downstream builds scripts/downstream outside the tree, looks at what came with it, and runs it.
+func (r *rehearsal) downstream(ctx context.Context) error {
+	dir := r.path("downstream")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	program, err := os.ReadFile(filepath.Join(r.root, "scripts", "downstream", "main.go"))
+	if err != nil {
+		return err
+	}
+	gomod := fmt.Sprintf("module example.test/downstream\n\ngo 1.26.0\n\nrequire (\n\t%[1]s/bridge %[2]s\n\t%[1]s/proxycore %[2]s\n)\n",
+		prefix, r.version)
+	sums, err := r.sums()
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{"main.go": string(program), "go.mod": gomod, "go.sum": sums} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return err
+		}
+	}
+	for _, args := range [][]string{{"go", "mod", "tidy"}, {"go", "build", "-o", "downstream", "."}} {
+		if _, err := r.do(ctx, dir, args...); err != nil {
+			return err
+		}
+	}
+	if err := r.company(ctx, dir); err != nil {
+		return err
+	}
+	return r.runDownstream(ctx, dir)
+}
+
+// sums is what the tree knows of other people's modules: with it, tidy needs no checksum database.
+func (r *rehearsal) sums() (string, error) {
+	var b strings.Builder
+	for _, m := range r.modules {
+		text, err := readOptional(filepath.Join(r.root, m.dir, "go.sum"))
+		if err != nil {
+			return "", err
+		}
+		b.Write(text)
+	}
+	return b.String(), nil
+}
+
+// company checks what an importer of proxycore and bridge gets to see of their dependencies: in its go.mod, in the
+// packages it compiles, and in its module graph, where only what a command of bridge needs may still be named.
+func (r *rehearsal) company(ctx context.Context, dir string) error {
+	gomod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	if err != nil {
+		return err
+	}
+	compiled, err := r.do(ctx, dir, "go", "list", "-deps", ".")
+	if err != nil {
+		return err
+	}
+	graph, err := r.do(ctx, dir, "go", "list", "-m", "all")
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, name := range unwelcome {
+		if strings.Contains(string(gomod), name) {
+			errs = append(errs, fmt.Errorf("importing proxycore and bridge puts %s into go.mod:\n%s", name, gomod))
+		}
+		if strings.Contains(compiled, name) {
+			errs = append(errs, fmt.Errorf("importing proxycore and bridge compiles %s", name))
+		}
+		if name != "pflag" && strings.Contains(graph, name) {
+			errs = append(errs, fmt.Errorf("importing proxycore and bridge puts %s into the module graph:\n%s", name, graph))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// runDownstream runs the program in the fake Internet of the packed fixtures and reads the decision log it prints.
+func (r *rehearsal) runDownstream(ctx context.Context, dir string) error {
+	out, err := r.do(ctx, dir, r.path("bin", "fakenet"), "--", "./downstream")
+	if err != nil {
+		return err
+	}
+	for _, want := range []string{`"decision":"allow"`, `"sandbox":"demo"`, `"host":"example.com"`} {
+		if !strings.Contains(out, want) {
+			return fmt.Errorf("the program's decision log has no %s:\n%s", want, out)
+		}
+	}
+	return nil
+}
