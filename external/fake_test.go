@@ -1,0 +1,209 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package external
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/signal"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// fakeFlag as the first argument makes the test binary a fake proxy.
+const fakeFlag = "-fake-proxy"
+
+// fake returns the argv of a fake proxy with the given behaviour.
+func fake(t *testing.T, behaviour string, args ...string) []string {
+	t.Helper()
+	self, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]string{self, fakeFlag, behaviour}, args...)
+}
+
+// runFake is the fake proxy's main; the first argument after the behaviour is the port.
+func runFake(behaviour string, args []string) int {
+	port := os.Getenv(portVariable)
+	if len(args) > 0 && args[0] != "" {
+		port = args[0]
+	}
+	switch behaviour {
+	case "serve":
+		serve("127.0.0.1", port)
+	case "serve6":
+		serve("::1", port)
+	case "share":
+		serveOn(listenShared(port))
+	case "expose":
+		serve("0.0.0.0", port)
+	case "expose-other":
+		go serve("0.0.0.0", "0")
+		serve("127.0.0.1", port)
+	case "never":
+		waitForever()
+	case "exit":
+		fmt.Fprintln(os.Stderr, "FATAL: bad \x1b[31mconfiguration\x1b[0m line 7")
+		return 3
+	case "background":
+		return 0
+	case "die":
+		// Listens until the first connection, then dies with a last word.
+		l := listen("127.0.0.1", port)
+		_, _ = l.Accept()
+		fmt.Println("PANIC: the disk is full")
+		return 7
+	case "stubborn":
+		signal.Ignore(syscall.SIGTERM)
+		serve("127.0.0.1", port)
+	case "flood":
+		go func() {
+			line := strings.Repeat("x", 1023) + "\n"
+			for {
+				fmt.Fprint(os.Stderr, line)
+				fmt.Fprint(os.Stdout, line)
+			}
+		}()
+		serve("127.0.0.1", port)
+	case "fork", "fork-setsid", "fork-orphan":
+		return forkAndServe(behaviour, port, args[1])
+	case "parent":
+		return forkParent(args[1])
+	case "grandchild":
+		signal.Ignore(syscall.SIGTERM)
+		writeFile(args[1], fmt.Sprint(os.Getpid()))
+		waitForever()
+	case "orphan-maker":
+		// Leaves a grandchild without parent in a session of its own.
+		startGrandchild(args[1], true)
+		return 0
+	case "worker":
+		// The parent never listens, its worker does: as nginx and apache.
+		startFake(false, "serve", port)
+		waitForever()
+	case "report":
+		writeFile(args[1], report(args[2:]))
+		serve("127.0.0.1", port)
+	case "bundle":
+		l := listen("127.0.0.1", port)
+		writeFile(args[1], "-----BEGIN CERTIFICATE-----\n")
+		serveOn(l)
+	}
+	return 0
+}
+
+// forkAndServe starts a grandchild in the way the behaviour names, then serves.
+func forkAndServe(behaviour, port, pidFile string) int {
+	if behaviour == "fork-orphan" {
+		cmd := startFake(false, "orphan-maker", "", pidFile)
+		_ = cmd.Wait()
+	} else {
+		startGrandchild(pidFile, behaviour == "fork-setsid")
+	}
+	serve("127.0.0.1", port)
+	return 0
+}
+
+// forkParent starts an external proxy as a library user would, and dies by the
+// test's signal while it runs.
+func forkParent(pidFile string) int {
+	self, _ := os.Executable()
+	p, err := launch(Spec{Argv: []string{self, fakeFlag, "grandchild", "", pidFile}}, 1)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	<-p.done
+	return 0
+}
+
+func startGrandchild(pidFile string, session bool) { startFake(session, "grandchild", "", pidFile) }
+
+func startFake(session bool, args ...string) *exec.Cmd {
+	self, _ := os.Executable()
+	cmd := exec.Command(self, append([]string{fakeFlag}, args...)...)
+	if session {
+		cmd.SysProcAttr = ownSession()
+	}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	return cmd
+}
+
+// fakeReport is what the "report" behaviour tells about itself.
+type fakeReport struct {
+	Args, Environ, Descriptors []string
+}
+
+func report(args []string) string {
+	r := fakeReport{Args: args, Environ: os.Environ()}
+	entries, _ := os.ReadDir("/proc/self/fd")
+	for _, e := range entries {
+		if link, err := os.Readlink("/proc/self/fd/" + e.Name()); err == nil {
+			r.Descriptors = append(r.Descriptors, e.Name()+" "+link)
+		}
+	}
+	raw, _ := json.Marshal(r)
+	return string(raw)
+}
+
+// writeFile writes in one step, so that a reader never sees half of it.
+func writeFile(path, text string) {
+	if err := os.WriteFile(path+".new", []byte(text), 0o600); err != nil {
+		panic(err)
+	}
+	if err := os.Rename(path+".new", path); err != nil {
+		panic(err)
+	}
+}
+
+func listen(host, port string) net.Listener {
+	l, err := net.Listen("tcp", net.JoinHostPort(host, port))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return l
+}
+
+func serve(host, port string) { serveOn(listen(host, port)) }
+
+// serveOn answers every CONNECT with 200 and echoes.
+func serveOn(l net.Listener) {
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go func() {
+			defer c.Close()
+			r := bufio.NewReader(c)
+			for {
+				line, err := r.ReadString('\n')
+				if err != nil {
+					return
+				}
+				if line == "\r\n" {
+					break
+				}
+			}
+			fmt.Fprint(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+			_, _ = r.WriteTo(c)
+		}()
+	}
+}
+
+// waitForever outlives every test. Waiting for a signal is not a deadlock to the runtime.
+func waitForever() {
+	never := make(chan os.Signal, 1)
+	signal.Notify(never, os.Interrupt)
+	<-never
+}

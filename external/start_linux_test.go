@@ -1,0 +1,511 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package external
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+	"golang.org/x/sys/unix"
+)
+
+// long is a time limit that no healthy test reaches.
+const long = 30 * time.Second
+
+// await polls until cond holds.
+func await(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(long); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting after %v: %s", long, what)
+		}
+	}
+}
+
+// start starts a fake proxy that must become ready.
+func start(t *testing.T, s Spec) *proxycore.Handle {
+	t.Helper()
+	if s.StartTimeout == 0 {
+		s.StartTimeout = long
+	}
+	h, err := s.Start(t.Context())
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// startFails starts a fake proxy that must not become ready, and checks that no
+// process of it is left.
+func startFails(t *testing.T, s Spec) error {
+	t.Helper()
+	mark := "EXTERNAL_TEST=" + t.Name()
+	s.Env = append(s.Env, mark)
+	h, err := s.Start(t.Context())
+	if err == nil {
+		h.Close()
+		t.Fatal("Start succeeded; want an error")
+	}
+	if left := carriers(mark); len(left) > 0 {
+		t.Errorf("processes %v are left after a failed start", left)
+	}
+	return err
+}
+
+// carriers lists the processes, zombies not counted, with entry in their environment.
+func carriers(entry string) []int {
+	var found []int
+	for pid, s := range readAllStats() {
+		if !s.dead && (&tree{mark: []byte(entry)}).marked(pid) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+func exists(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && !s.dead
+}
+
+// readPid waits for a process id that a fake writes.
+func readPid(t *testing.T, path string) int {
+	t.Helper()
+	var pid int
+	await(t, "process id in "+path, func() bool {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			pid, err = strconv.Atoi(string(raw))
+		}
+		return err == nil
+	})
+	return pid
+}
+
+func dial(t *testing.T, h *proxycore.Handle) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", h.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(long))
+	return c
+}
+
+// awaitEOF waits for the end of c, by end of file or reset.
+func awaitEOF(t *testing.T, c net.Conn) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is still open")
+	}
+}
+
+func TestStartServesAndCloses(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ behaviour, host string }{
+		"IPv4":   {"serve", "127.0.0.1"},
+		"IPv6":   {"serve6", "::1"},
+		"worker": {"worker", "127.0.0.1"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			mark := "EXTERNAL_TEST=" + t.Name()
+			h := start(t, Spec{Argv: fake(t, tc.behaviour, "{port}"), Env: []string{mark}})
+			if got, want := h.Addr(), net.JoinHostPort(tc.host, strconv.Itoa(h.Port())); h.Port() == 0 || got != want {
+				t.Errorf("Addr = %q, Port = %d; want %q", got, h.Port(), want)
+			}
+			c := dial(t, h)
+			if err := h.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			awaitEOF(t, c)
+			if left := carriers(mark); len(left) > 0 {
+				t.Errorf("processes %v are left after Close", left)
+			}
+			if c, err := net.Dial("tcp", h.Addr()); err == nil {
+				c.Close()
+				t.Error("the port still accepts after Close")
+			}
+			if err := h.Close(); err != nil {
+				t.Errorf("second Close: %v", err)
+			}
+		})
+	}
+}
+
+// The port reaches the child by the environment as well, and the same fixed port
+// can be used again at once.
+func TestFixedPortTwice(t *testing.T) {
+	t.Parallel()
+	port, release, err := choosePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	release()
+	for range 2 {
+		h := start(t, Spec{Argv: fake(t, "serve"), Port: port})
+		if h.Port() != port {
+			t.Errorf("Port = %d; want %d", h.Port(), port)
+		}
+		dial(t, h)
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// EX-02 and EX-08: an early end is reported at once and with the child's own words.
+func TestEarlyExit(t *testing.T) {
+	t.Parallel()
+	err := startFails(t, Spec{Argv: fake(t, "exit"), StartTimeout: -1})
+	var exit *ExitError
+	if !errors.As(err, &exit) {
+		t.Fatalf("Start: %v; want an *ExitError", err)
+	}
+	if exit.Code != 3 || exit.Ready || !strings.Contains(exit.Output, "configuration") || !strings.Contains(err.Error(), "line 7") {
+		t.Errorf("Start: %#v; want status 3 and the output", exit)
+	}
+	if strings.ContainsRune(err.Error(), '\x1b') {
+		t.Errorf("the error carries an escape sequence: %q", err)
+	}
+}
+
+func TestExitIntoTheBackground(t *testing.T) {
+	t.Parallel()
+	err := startFails(t, Spec{Argv: fake(t, "background"), StartTimeout: -1})
+	if !strings.Contains(err.Error(), "foreground") {
+		t.Errorf("Start: %v; want the advice to stay in the foreground", err)
+	}
+}
+
+// EX-03: a child that never listens is ended and reaped when the time is over.
+func TestNeverListens(t *testing.T) {
+	t.Parallel()
+	err := startFails(t, Spec{Argv: fake(t, "never"), StartTimeout: 100 * time.Millisecond})
+	if !errors.Is(err, ErrStartTimeout) || !strings.Contains(err.Error(), "{port}") {
+		t.Errorf("Start: %v; want ErrStartTimeout with the remedy", err)
+	}
+}
+
+func TestContextLimitsTheStart(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	result := make(chan error, 1)
+	go func() {
+		_, err := Spec{Argv: fake(t, "grandchild", "", pidFile), StartTimeout: -1}.Start(ctx)
+		result <- err
+	}()
+	pid := readPid(t, pidFile)
+	cancel()
+	if err := <-result; !errors.Is(err, context.Canceled) {
+		t.Errorf("Start: %v; want context.Canceled", err)
+	}
+	if exists(pid) {
+		t.Errorf("process %d is left", pid)
+	}
+}
+
+// The context of Start has no say once the proxy runs.
+func TestContextEndsAfterStart(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	h, err := Spec{Argv: fake(t, "serve"), StartTimeout: long}.Start(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	cancel()
+	c := dial(t, h)
+	fmt.Fprint(c, "CONNECT a:443 HTTP/1.1\r\n\r\nping")
+	if _, err := io.ReadFull(c, make([]byte, len("HTTP/1.1 200 Connection established\r\n\r\nping"))); err != nil {
+		t.Errorf("the proxy does not answer after the context of its start ended: %v", err)
+	}
+	if err := h.Err(); err != nil {
+		t.Errorf("Err = %v; want nil", err)
+	}
+}
+
+// EX-04: a stranger that answers on the port is not the proxy.
+func TestStrangerOnThePort(t *testing.T) {
+	t.Parallel()
+	for _, host := range []string{"127.0.0.1", "0.0.0.0", "::"} {
+		t.Run(host, func(t *testing.T) {
+			t.Parallel()
+			// The stranger takes the port between the check and the child's bind.
+			l, err := net.Listen("tcp", net.JoinHostPort(host, "0"))
+			if err != nil {
+				t.Skip(err)
+			}
+			defer l.Close()
+			p, err := launch(Spec{Argv: fake(t, "never")}, l.Addr().(*net.TCPAddr).Port)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer p.kill()
+			_, err = p.awaitReady(t.Context(), l.Addr().(*net.TCPAddr).Port, long, "")
+			if !errors.Is(err, ErrStranger) || !strings.Contains(err.Error(), fmt.Sprintf("process %d ", os.Getpid())) {
+				t.Errorf("awaitReady: %v; want ErrStranger naming this process", err)
+			}
+		})
+	}
+}
+
+// A stranger that shares the port by SO_REUSEPORT would receive half the connections.
+func TestStrangerBesideTheChild(t *testing.T) {
+	t.Parallel()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+	_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 1)); err != nil {
+		t.Fatal(err)
+	}
+	name, _ := unix.Getsockname(fd)
+	port := name.(*unix.SockaddrInet4).Port
+	p, err := launch(Spec{Argv: fake(t, "share", strconv.Itoa(port))}, port)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.kill()
+	await(t, "both listen", func() bool { own, _ := p.tree.listening(port); return own.addr.IsValid() })
+	if _, err := p.awaitReady(t.Context(), port, long, ""); !errors.Is(err, ErrStranger) {
+		t.Errorf("awaitReady: %v; want ErrStranger", err)
+	}
+}
+
+// EX-11: a proxy that other machines can reach is refused, on whatever port.
+func TestExposedProxy(t *testing.T) {
+	t.Parallel()
+	for _, behaviour := range []string{"expose", "expose-other"} {
+		t.Run(behaviour, func(t *testing.T) {
+			t.Parallel()
+			if err := startFails(t, Spec{Argv: fake(t, behaviour), StartTimeout: long}); !errors.Is(err, ErrExposed) {
+				t.Errorf("Start: %v; want ErrExposed", err)
+			}
+		})
+	}
+}
+
+// EX-06: the death of the child closes everything, and the handle says why.
+func TestUnexpectedDeath(t *testing.T) {
+	t.Parallel()
+	h := start(t, Spec{Argv: fake(t, "die")})
+	dial(t, h)
+	select {
+	case <-h.Done():
+	case <-time.After(long):
+		t.Fatal("Done is not closed although the child is dead")
+	}
+	var exit *ExitError
+	if err := h.Err(); !errors.As(err, &exit) || exit.Code != 7 || !exit.Ready || !strings.Contains(exit.Output, "disk is full") {
+		t.Errorf("Err = %v; want an *ExitError with status 7 and the last words", err)
+	}
+	if err := h.Close(); err != nil {
+		t.Errorf("Close after the death: %v", err)
+	}
+}
+
+func TestKilledChild(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	h := start(t, Spec{Argv: fake(t, "fork", "", pidFile), Env: []string{"EXTERNAL_TEST=" + t.Name()}})
+	grandchild := readPid(t, pidFile)
+	parent, err := readStat(grandchild)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Kill(parent.parent, unix.SIGKILL)
+	<-h.Done()
+	var exit *ExitError
+	if err := h.Err(); !errors.As(err, &exit) || exit.Code != -1 || !strings.Contains(exit.Status, "killed") {
+		t.Errorf("Err = %v; want an *ExitError that names the signal", err)
+	}
+	if exists(grandchild) {
+		t.Errorf("the grandchild %d survived the child", grandchild)
+	}
+}
+
+// EX-09 and EX-10: neither a deaf child nor a grandchild anywhere survives Close.
+func TestCloseEndsTheTree(t *testing.T) {
+	t.Parallel()
+	for _, behaviour := range []string{"stubborn", "fork", "fork-setsid", "fork-orphan"} {
+		t.Run(behaviour, func(t *testing.T) {
+			t.Parallel()
+			pidFile := filepath.Join(t.TempDir(), "pid")
+			mark := "EXTERNAL_TEST=" + t.Name()
+			const grace = 50 * time.Millisecond
+			h := start(t, Spec{Argv: fake(t, behaviour, "", pidFile), Env: []string{mark}, StopGrace: grace})
+			if behaviour != "stubborn" {
+				readPid(t, pidFile)
+			}
+			began := time.Now()
+			if err := h.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			if took := time.Since(began); took < grace {
+				t.Errorf("Close took %v; want the grace of %v to be given", took, grace)
+			}
+			if left := carriers(mark); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+func TestShutdownIsLimitedByItsContext(t *testing.T) {
+	t.Parallel()
+	mark := "EXTERNAL_TEST=" + t.Name()
+	h := start(t, Spec{Argv: fake(t, "stubborn"), Env: []string{mark}})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v; want DeadlineExceeded", err)
+	}
+	if left := carriers(mark); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+}
+
+// EX-12: a child that writes without end is neither blocked nor remembered whole.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	h := start(t, Spec{Argv: fake(t, "flood"), StopGrace: -1})
+	for range 20 {
+		c := dial(t, h)
+		fmt.Fprint(c, "CONNECT a:443 HTTP/1.1\r\n\r\nping")
+		if _, err := io.ReadFull(c, make([]byte, 40)); err != nil {
+			t.Fatalf("the proxy does not answer while it floods its output: %v", err)
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// EX-14: no descriptor, no secret, no proxy variable of the host reaches the child.
+func TestChildInheritsNothing(t *testing.T) {
+	t.Setenv("HTTPS_PROXY", "http://user:secret@proxy.invalid")
+	t.Setenv("MY_TOKEN", "secret")
+	// As inherited from a careless shell: a descriptor without close-on-exec.
+	file, err := os.Create(filepath.Join(t.TempDir(), "inherited"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	fd, err := unix.FcntlInt(file.Fd(), unix.F_DUPFD, 20)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(fd)
+
+	path := filepath.Join(t.TempDir(), "report")
+	args := []string{"a b; $(touch x)", "`id`", "", "port={port}"}
+	h := start(t, Spec{Argv: fake(t, "report", append([]string{"", path}, args...)...), Env: []string{"MINE=1"}})
+	defer h.Close()
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got fakeReport
+	if err := json.Unmarshal(raw, &got); err != nil {
+		t.Fatal(err)
+	}
+	args[3] = fmt.Sprintf("port=%d", h.Port())
+	if !slices.Equal(got.Args, args) {
+		t.Errorf("the child's arguments are %q; want %q", got.Args, args)
+	}
+	if env := strings.Join(got.Environ, "\n"); strings.Contains(env, "secret") || !strings.Contains(env, "MINE=1") {
+		t.Errorf("the child's environment is\n%s", env)
+	}
+	for _, d := range got.Descriptors {
+		if strings.Contains(d, "inherited") || strings.Contains(d, "socket:") {
+			t.Errorf("the child holds descriptor %s", d)
+		}
+	}
+}
+
+// A CA bundle that the proxy makes at its first start is waited for.
+func TestCABundle(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "ca.pem")
+	h := start(t, Spec{Argv: fake(t, "bundle", "", path), CABundle: path})
+	if got := h.CABundle(); got != path {
+		t.Errorf("CABundle = %q; want %q", got, path)
+	}
+	err := startFails(t, Spec{Argv: fake(t, "serve"), CABundle: path + ".absent", StartTimeout: 200 * time.Millisecond})
+	if !errors.Is(err, ErrStartTimeout) || !strings.Contains(err.Error(), "CA bundle") {
+		t.Errorf("Start: %v; want ErrStartTimeout that names the bundle", err)
+	}
+}
+
+// LC-20: the child does not outlive a host that is killed.
+func TestHostKilled(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	host := startFake(false, "parent", "", pidFile)
+	child := readPid(t, pidFile)
+	_ = host.Process.Kill()
+	_ = host.Wait()
+	await(t, "the child ends with its host", func() bool { return !exists(child) })
+}
+
+// LC-09 and LC-22: a hundred starts, good and bad, leave nothing behind.
+func TestHundredRunsLeaveNothing(t *testing.T) {
+	before := descriptors(t)
+	for i := range 50 {
+		h, err := Spec{Argv: fake(t, "serve"), StartTimeout: long}.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatalf("Close %d: %v", i, err)
+		}
+		if _, err := (Spec{Argv: fake(t, "exit"), StartTimeout: long}).Start(t.Context()); err == nil {
+			t.Fatal("Start succeeded; want an error")
+		}
+	}
+	await(t, "goroutines and descriptors are back", func() bool {
+		return leakedProcesses() == 0 && descriptors(t) <= before
+	})
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// leakedProcesses counts the children of this process, zombies included.
+func leakedProcesses() int {
+	n := 0
+	for _, s := range readAllStats() {
+		if s.parent == os.Getpid() {
+			n++
+		}
+	}
+	return n
+}
