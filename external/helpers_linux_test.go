@@ -1,0 +1,111 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package external
+
+import (
+	"errors"
+	"io"
+	"net"
+	"os"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// long is a time limit that no healthy test reaches.
+const long = 30 * time.Second
+
+// await polls until cond holds.
+func await(t *testing.T, what string, cond func() bool) {
+	t.Helper()
+	tick := time.NewTicker(2 * time.Millisecond)
+	defer tick.Stop()
+	for deadline := time.Now().Add(long); !cond(); <-tick.C {
+		if time.Now().After(deadline) {
+			t.Fatalf("still waiting after %v: %s", long, what)
+		}
+	}
+}
+
+// start starts a fake proxy that must become ready.
+func start(t *testing.T, s Spec) *proxycore.Handle {
+	t.Helper()
+	if s.StartTimeout == 0 {
+		s.StartTimeout = long
+	}
+	h, err := s.Start(t.Context())
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	t.Cleanup(func() { h.Close() })
+	return h
+}
+
+// startFails starts a fake proxy that must not become ready, and checks that no
+// process of it is left.
+func startFails(t *testing.T, s Spec) error {
+	t.Helper()
+	mark := "EXTERNAL_TEST=" + t.Name()
+	s.Env = append(s.Env, mark)
+	h, err := s.Start(t.Context())
+	if err == nil {
+		h.Close()
+		t.Fatal("Start succeeded; want an error")
+	}
+	if left := carriers(mark); len(left) > 0 {
+		t.Errorf("processes %v are left after a failed start", left)
+	}
+	return err
+}
+
+// carriers lists the processes, zombies not counted, with entry in their environment.
+func carriers(entry string) []int {
+	var found []int
+	for pid, s := range readAllStats() {
+		if !s.dead && (&tree{mark: []byte(entry)}).marked(pid) {
+			found = append(found, pid)
+		}
+	}
+	return found
+}
+
+func exists(pid int) bool {
+	s, err := readStat(pid)
+	return err == nil && !s.dead
+}
+
+// readPid waits for a process id that a fake writes.
+func readPid(t *testing.T, path string) int {
+	t.Helper()
+	var pid int
+	await(t, "process id in "+path, func() bool {
+		raw, err := os.ReadFile(path)
+		if err == nil {
+			pid, err = strconv.Atoi(string(raw))
+		}
+		return err == nil
+	})
+	return pid
+}
+
+func dial(t *testing.T, h *proxycore.Handle) net.Conn {
+	t.Helper()
+	c, err := net.Dial("tcp", h.Addr())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	_ = c.SetDeadline(time.Now().Add(long))
+	return c
+}
+
+// awaitEOF waits for the end of c, by end of file or reset.
+func awaitEOF(t *testing.T, c net.Conn) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
+		t.Error("the connection is still open")
+	}
+}

@@ -1,0 +1,165 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package external
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// EX-06: the death of the child closes everything, and the handle says why.
+func TestUnexpectedDeath(t *testing.T) {
+	t.Parallel()
+	h := start(t, Spec{Argv: fake(t, "die")})
+	dial(t, h)
+	select {
+	case <-h.Done():
+	case <-time.After(long):
+		t.Fatal("Done is not closed although the child is dead")
+	}
+	var exit *ExitError
+	if err := h.Err(); !errors.As(err, &exit) || exit.Code != 7 || !exit.Ready || !strings.Contains(exit.Output, "disk is full") {
+		t.Errorf("Err = %v; want an *ExitError with status 7 and the last words", err)
+	}
+	if err := h.Close(); err != nil {
+		t.Errorf("Close after the death: %v", err)
+	}
+}
+
+func TestKilledChild(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	h := start(t, Spec{Argv: fake(t, "fork", "", pidFile), Env: []string{"EXTERNAL_TEST=" + t.Name()}})
+	grandchild := readPid(t, pidFile)
+	parent, err := readStat(grandchild)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = unix.Kill(parent.parent, unix.SIGKILL)
+	<-h.Done()
+	var exit *ExitError
+	if err := h.Err(); !errors.As(err, &exit) || exit.Code != -1 || !strings.Contains(exit.Status, "killed") {
+		t.Errorf("Err = %v; want an *ExitError that names the signal", err)
+	}
+	if exists(grandchild) {
+		t.Errorf("the grandchild %d survived the child", grandchild)
+	}
+}
+
+// EX-09 and EX-10: neither a deaf child nor a grandchild anywhere survives Close.
+func TestCloseEndsTheTree(t *testing.T) {
+	t.Parallel()
+	for _, behaviour := range []string{"stubborn", "fork", "fork-setsid", "fork-orphan"} {
+		t.Run(behaviour, func(t *testing.T) {
+			t.Parallel()
+			pidFile := filepath.Join(t.TempDir(), "pid")
+			mark := "EXTERNAL_TEST=" + t.Name()
+			const grace = 50 * time.Millisecond
+			h := start(t, Spec{Argv: fake(t, behaviour, "", pidFile), Env: []string{mark}, StopGrace: grace})
+			if behaviour != "stubborn" {
+				readPid(t, pidFile)
+			}
+			began := time.Now()
+			if err := h.Close(); err != nil {
+				t.Errorf("Close: %v", err)
+			}
+			if took := time.Since(began); took < grace {
+				t.Errorf("Close took %v; want the grace of %v to be given", took, grace)
+			}
+			if left := carriers(mark); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+func TestShutdownIsLimitedByItsContext(t *testing.T) {
+	t.Parallel()
+	mark := "EXTERNAL_TEST=" + t.Name()
+	h := start(t, Spec{Argv: fake(t, "stubborn"), Env: []string{mark}})
+	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	if err := h.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("Shutdown: %v; want DeadlineExceeded", err)
+	}
+	if left := carriers(mark); len(left) > 0 {
+		t.Errorf("processes %v are left", left)
+	}
+}
+
+// EX-12: a child that writes without end is neither blocked nor remembered whole.
+func TestFlood(t *testing.T) {
+	t.Parallel()
+	h := start(t, Spec{Argv: fake(t, "flood"), StopGrace: -1})
+	for range 20 {
+		c := dial(t, h)
+		fmt.Fprint(c, "CONNECT a:443 HTTP/1.1\r\n\r\nping")
+		if _, err := io.ReadFull(c, make([]byte, 40)); err != nil {
+			t.Fatalf("the proxy does not answer while it floods its output: %v", err)
+		}
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// LC-20: the child does not outlive a host that is killed.
+func TestHostKilled(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	host := startFake(false, "parent", "", pidFile)
+	child := readPid(t, pidFile)
+	_ = host.Process.Kill()
+	_ = host.Wait()
+	await(t, "the child ends with its host", func() bool { return !exists(child) })
+}
+
+// LC-09 and LC-22: a hundred starts, good and bad, leave nothing behind.
+func TestHundredRunsLeaveNothing(t *testing.T) {
+	before := descriptors(t)
+	for i := range 50 {
+		h, err := Spec{Argv: fake(t, "serve"), StartTimeout: long}.Start(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatalf("Close %d: %v", i, err)
+		}
+		if _, err := (Spec{Argv: fake(t, "exit"), StartTimeout: long}).Start(t.Context()); err == nil {
+			t.Fatal("Start succeeded; want an error")
+		}
+	}
+	await(t, "goroutines and descriptors are back", func() bool {
+		return leakedProcesses() == 0 && descriptors(t) <= before
+	})
+}
+
+func descriptors(t *testing.T) int {
+	t.Helper()
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(entries)
+}
+
+// leakedProcesses counts the children of this process, zombies included.
+func leakedProcesses() int {
+	n := 0
+	for _, s := range readAllStats() {
+		if s.parent == os.Getpid() {
+			n++
+		}
+	}
+	return n
+}
