@@ -53,6 +53,9 @@ func canonicalHost(s string) (string, *TargetError) {
 		return "", malformed(problem)
 	}
 	host := asciiLower(s)
+	if strings.Contains(host+".", acePrefix+".") {
+		return "", malformed("the host has an empty punycode label")
+	}
 	if !ascii || hasALabel(host) {
 		mapped, err := hostProfile.ToASCII(host)
 		if err != nil {
