@@ -43,7 +43,7 @@ type PatternError struct {
 // number of labels, not of patterns, and allocates nothing. A nil *Filter and
 // the filter of the zero [Policy] deny everything.
 type Filter struct {
-	allow, deny *table
+	allow, deny table
 	patterns    int
 	warnings    []string
 	loopback    bool
@@ -66,11 +66,7 @@ func NewFilter(p Policy) (*Filter, error) {
 		}
 		f.loopback = f.loopback || a.namesLoopback()
 	}
-	var err error
-	if f.allow, err = newTable(allow); err != nil {
-		return nil, err
-	}
-	if f.deny, err = newTable(deny); err != nil {
+	if err := errors.Join(f.allow.fill(allow), f.deny.fill(deny)); err != nil {
 		return nil, err
 	}
 	return f, nil

@@ -44,7 +44,8 @@ type rule struct {
 type group struct{ first, n uint32 }
 
 // table finds the rules for a host or an address in time that depends on the
-// number of labels only. It is immutable after newTable.
+// number of labels only. It is immutable after fill; the zero table matches
+// nothing.
 type table struct {
 	text  string
 	rules []rule  // sorted by key, kind and port
@@ -60,9 +61,9 @@ type match struct {
 	nearest *rule // a rule for the host with other ports, or nil
 }
 
-// newTable builds a table from compiled patterns, whose order it changes.
-func newTable(patterns []pattern) (*table, error) {
-	t := &table{seed: maphash.MakeSeed()}
+// fill builds the table from compiled patterns, whose order it changes.
+func (t *table) fill(patterns []pattern) error {
+	t.seed = maphash.MakeSeed()
 	slices.SortFunc(patterns, comparePatterns)
 	patterns = disjoint(patterns)
 	size, groups := 0, 0
@@ -73,7 +74,7 @@ func newTable(patterns []pattern) (*table, error) {
 		}
 	}
 	if size > math.MaxUint32 {
-		return nil, errors.New("proxycore: policy: the patterns are longer than 4 GiB together; write fewer, wider ones")
+		return errors.New("proxycore: policy: the patterns are longer than 4 GiB together; write fewer, wider ones")
 	}
 	t.rules = make([]rule, 0, len(patterns))
 	t.slots = make([]group, tableSize(groups))
@@ -92,7 +93,7 @@ func newTable(patterns []pattern) (*table, error) {
 		t.insert(patterns[i].key, group{uint32(i), uint32(n)})
 		i += n
 	}
-	return t, nil
+	return nil
 }
 
 // comparePatterns orders by key, kind and port, and then as written, so that of

@@ -123,7 +123,7 @@ func readPrefix(addr netip.Addr, length string, spell func(netip.Addr, string) s
 		return netip.Prefix{}, &mistake{
 			problem: "has address bits set behind its prefix length",
 			instead: []string{spell(masked.Addr(), suffix), spell(addr, "")}, or: true,
-			hint:    "the first is the network, the second the one address",
+			hint: "the first is the network, the second the one address",
 		}
 	}
 	return p, nil
