@@ -6,3 +6,8 @@ require (
 	github.com/sallyport-dev/sallyport/proxycore v0.1.0
 	golang.org/x/sys v0.49.0
 )
+
+require (
+	golang.org/x/net v0.62.0 // indirect
+	golang.org/x/text v0.43.0 // indirect
+)

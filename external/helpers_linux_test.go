@@ -5,6 +5,7 @@ package external
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"os"
@@ -48,7 +49,7 @@ func start(t *testing.T, s Spec) *proxycore.Handle {
 // process of it is left.
 func startFails(t *testing.T, s Spec) error {
 	t.Helper()
-	mark := "EXTERNAL_TEST=" + t.Name()
+	mark := testMark(t)
 	s.Env = append(s.Env, mark)
 	h, err := s.Start(t.Context())
 	if err == nil {
@@ -108,4 +109,9 @@ func awaitEOF(t *testing.T, c net.Conn) {
 	if _, err := io.Copy(io.Discard, c); errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Error("the connection is still open")
 	}
+}
+
+// testMark is an environment entry by which the processes of one test are found.
+func testMark(t *testing.T) string {
+	return fmt.Sprintf("EXTERNAL_TEST=%s-%d", t.Name(), os.Getpid())
 }

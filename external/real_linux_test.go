@@ -110,7 +110,7 @@ func TestTinyproxy(t *testing.T) {
 	config := writeConfig(t, fmt.Sprintf(
 		"Listen 127.0.0.1\nPort %d\nFilter %q\nFilterExtended On\nFilterDefaultDeny Yes\nConnectPort %s\nConnectPort 443\nLogLevel Info\n",
 		port, filter, originPort))
-	mark := "EXTERNAL_TEST=" + t.Name()
+	mark := testMark(t)
 	h := start(t, Spec{Argv: []string{program, "-d", "-c", config}, Env: []string{mark}, Port: port})
 	checkReal(t, h, allowed)
 	if left := carriers(mark); len(left) > 0 {
@@ -137,7 +137,7 @@ func TestSquid(t *testing.T) {
 	t.Parallel()
 	program := realProgram(t, "squid")
 	config := writeConfig(t, squidConfig)
-	mark := "EXTERNAL_TEST=" + t.Name()
+	mark := testMark(t)
 	h := start(t, Spec{Argv: []string{program, "-N", "-n", "{port}", "-f", config}, Env: []string{mark}})
 	checkReal(t, h, origin(t))
 	if left := carriers(mark); len(left) > 0 {

@@ -30,7 +30,7 @@ func TestStartServesAndCloses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			mark := "EXTERNAL_TEST=" + t.Name()
+			mark := testMark(t)
 			h := start(t, Spec{Argv: fake(t, tc.behaviour, "{port}"), Env: []string{mark}})
 			if got, want := h.Addr(), net.JoinHostPort(tc.host, strconv.Itoa(h.Port())); h.Port() == 0 || got != want {
 				t.Errorf("Addr = %q, Port = %d; want %q", got, h.Port(), want)
