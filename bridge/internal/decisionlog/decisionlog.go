@@ -18,9 +18,8 @@ import (
 	"io"
 	"os"
 	"sync"
-	"unicode/utf16"
-	"unicode/utf8"
 
+	"github.com/sallyport-dev/sallyport/bridge/internal/printable"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
@@ -65,7 +64,7 @@ func (l *Log) Record(r proxycore.Record) error {
 	if err != nil {
 		return fmt.Errorf("decision log %s: %w", l.name, err)
 	}
-	line = append(printable(line), '\n')
+	line = append(printable.JSON(line), '\n')
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.err != nil {
@@ -96,32 +95,4 @@ func (l *Log) Close() error {
 	}
 	l.err = errors.Join(l.err, fmt.Errorf("decision log %s: %w", l.name, os.ErrClosed))
 	return l.close()
-}
-
-// printable rewrites what JSON allows but a terminal might act on (DEL, C1
-// controls, direction marks and whatever else is not ASCII) as \u escapes.
-// In valid JSON such bytes occur inside strings only.
-func printable(line []byte) []byte {
-	clean := true
-	for _, b := range line {
-		clean = clean && b >= 0x20 && b < 0x7f
-	}
-	if clean {
-		return line
-	}
-	out := make([]byte, 0, len(line)+32)
-	for len(line) > 0 {
-		r, n := utf8.DecodeRune(line)
-		line = line[n:]
-		switch {
-		case r >= 0x20 && r < 0x7f:
-			out = append(out, byte(r))
-		case r > 0xffff:
-			hi, lo := utf16.EncodeRune(r)
-			out = fmt.Appendf(out, `\u%04x\u%04x`, hi, lo)
-		default:
-			out = fmt.Appendf(out, `\u%04x`, r)
-		}
-	}
-	return out
 }

@@ -21,6 +21,7 @@ import (
 	"sync"
 	"text/tabwriter"
 
+	"github.com/sallyport-dev/sallyport/bridge/internal/printable"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
@@ -110,7 +111,7 @@ func (c *Counter) Write(w io.Writer) error {
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(tw, "  COUNT\tTARGET\tREASON\tTO ALLOW IT")
 	for _, k := range keys[:min(len(keys), maxRows)] {
-		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\n", counts[k], k.target(), printable(string(k.reason)), printable(k.advice()))
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\n", counts[k], k.target(), printable.Text(string(k.reason)), printable.Text(k.advice()))
 	}
 	tw.Flush()
 	if len(keys) > maxRows {
@@ -130,7 +131,7 @@ func (k key) target() string {
 	if k.host == "" {
 		return "(not a valid target)"
 	}
-	text := printable(joinHostPort(k.host, k.port))
+	text := printable.Text(joinHostPort(k.host, k.port))
 	if len(text) > maxTargetWidth {
 		text = text[:maxTargetWidth] + "..."
 	}
@@ -202,12 +203,6 @@ func quote(pattern string) string {
 		return "'" + pattern + "'"
 	}
 	return pattern
-}
-
-// printable escapes everything but printable ASCII.
-func printable(s string) string {
-	q := strconv.QuoteToASCII(s)
-	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
 }
 
 func plural(n int, one, many string) string {

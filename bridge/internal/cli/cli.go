@@ -1,0 +1,172 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cli is the command sallyport: its subcommands, their flags and their
+// exit statuses. What they do is done by proxycore and bridge; what is said to
+// people is said here. The reference is cmd/sallyport/README.md.
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sallyport-dev/sallyport/bridge"
+)
+
+// Exit statuses of the subcommands other than run. Those of run are the
+// command's own and bridge.ExitFailed, ExitCannotRun and ExitNotFound.
+const (
+	exitOK     = 0
+	exitDenied = 1 // check: some target is denied
+	exitFailed = 1 // proxy: it could not start, or it died
+	exitUsage  = 2 // the command line, the policy or a target is not valid
+)
+
+// Streams are the command's standard streams. They are files because the
+// sandboxed command gets them, too.
+type Streams struct {
+	Stdin, Stdout, Stderr *os.File
+}
+
+// subcommand is one of the words that can follow sallyport.
+type subcommand struct {
+	name    string
+	line    string // what it does, for the overview
+	help    string // the long help, %s is where the flags go
+	failure int    // the exit status for a command line that is not valid
+	flags   func() flagged
+}
+
+// flagged is a subcommand with its flags, ready to be parsed and run.
+type flagged interface {
+	flagSet() *pflag.FlagSet
+	run(s Streams, args []string) int
+}
+
+// subcommands lists them in the order of the overview.
+func subcommands() []subcommand {
+	return []subcommand{
+		{"run", "run a command that reaches the allowed hosts and nothing else", runHelp, bridge.ExitFailed, newRun},
+		{"proxy", "run the proxy alone, for sandboxes made by something else", proxyHelp, exitUsage, newProxy},
+		{"check", "say what a policy allows, without sending anything", checkHelp, exitUsage, newCheck},
+		{"version", "print the version", versionHelp, exitUsage, newVersion},
+	}
+}
+
+// Main runs the command with the arguments behind its name and returns its
+// exit status. It installs signal handlers while a sandbox or a proxy runs and
+// marks inherited descriptors close-on-exec, so it is for a main function, not
+// for use inside a larger program. bridge.Init must have been called.
+func Main(s Streams, args []string) int {
+	closeInheritedOnExec()
+	if len(args) == 0 {
+		fmt.Fprint(s.Stderr, overview())
+		return exitUsage
+	}
+	switch name := args[0]; name {
+	case "help", "-h", "--help":
+		return help(s, args[1:])
+	case "--version":
+		return newVersion().run(s, nil)
+	default:
+		for _, c := range subcommands() {
+			if c.name == name {
+				return c.main(s, args[1:])
+			}
+		}
+		return unknownWord(s, name)
+	}
+}
+
+// main parses the flags and runs the subcommand.
+func (c subcommand) main(s Streams, args []string) int {
+	f := c.flags()
+	set := f.flagSet()
+	set.Usage = func() {}
+	switch err := set.Parse(args); {
+	case errors.Is(err, pflag.ErrHelp):
+		return print(s, s.Stdout, c.text(set))
+	case err != nil:
+		complain(s.Stderr, flagError(set, err))
+		fmt.Fprintf(s.Stderr, "Try 'sallyport help %s'.\n", c.name)
+		return c.failure
+	}
+	return f.run(s, set.Args())
+}
+
+// text is the subcommand's whole help.
+func (c subcommand) text(set *pflag.FlagSet) string {
+	return strings.Replace(c.help, "%FLAGS%", strings.TrimRight(set.FlagUsagesWrapped(100), "\n"), 1)
+}
+
+// help prints the overview or the help of one subcommand.
+func help(s Streams, args []string) int {
+	if len(args) == 0 {
+		return print(s, s.Stdout, overview())
+	}
+	for _, c := range subcommands() {
+		if c.name == args[0] {
+			return print(s, s.Stdout, c.text(c.flags().flagSet()))
+		}
+	}
+	return unknownWord(s, args[0])
+}
+
+// unknownWord reports a first word that is no subcommand.
+func unknownWord(s Streams, name string) int {
+	if strings.HasPrefix(name, "-") {
+		complain(s.Stderr, fmt.Errorf("%s stands before the subcommand; write it behind, as in: sallyport run %s …", name, name))
+		return exitUsage
+	}
+	var names []string
+	for _, c := range subcommands() {
+		names = append(names, c.name)
+	}
+	hint := "write sallyport run … -- " + name + " to run a command"
+	if near := nearest(name, names); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	complain(s.Stderr, fmt.Errorf("%q is not a subcommand; %s", name, hint))
+	fmt.Fprintln(s.Stderr, "Try 'sallyport help'.")
+	return exitUsage
+}
+
+// print writes text that was asked for; failing to is a failure.
+func print(s Streams, w io.Writer, text string) int {
+	if _, err := io.WriteString(w, text); err != nil {
+		complain(s.Stderr, err)
+		return exitUsage
+	}
+	return exitOK
+}
+
+// complain prints an error, each of several joined ones on a line of its own.
+func complain(w io.Writer, err error) {
+	for _, one := range flatten(err) {
+		fmt.Fprintf(w, "sallyport: %s\n", strings.TrimPrefix(one.Error(), "sallyport: "))
+	}
+}
+
+// flatten takes errors.Join apart, and leaves alone an error that merely wraps
+// several and has a text of its own.
+func flatten(err error) []error {
+	joined, ok := err.(interface{ Unwrap() []error })
+	if !ok {
+		return []error{err}
+	}
+	var all []error
+	var lines []string
+	for _, one := range joined.Unwrap() {
+		all = append(all, flatten(one)...)
+		lines = append(lines, one.Error())
+	}
+	if strings.Join(lines, "\n") != err.Error() {
+		return []error{err}
+	}
+	return all
+}

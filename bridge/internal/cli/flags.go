@@ -1,0 +1,172 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sallyport-dev/sallyport/bridge/internal/policyfile"
+)
+
+// newFlagSet returns an empty set whose errors come back to the caller.
+func newFlagSet(name string) *pflag.FlagSet {
+	set := pflag.NewFlagSet(name, pflag.ContinueOnError)
+	set.SortFlags = false
+	return set
+}
+
+// patternList is the value of --allow and --deny: patterns separated by
+// commas, or @FILE for a list read from a file. The file is read when the
+// policy is loaded, so that it can be loaded again.
+type patternList struct {
+	flag  string // for messages
+	items []patternItem
+}
+
+// patternItem is one pattern or one file of them.
+type patternItem struct {
+	pattern policyfile.Pattern
+	file    string // not "": the name of a file, and pattern is empty
+}
+
+// Set implements pflag.Value.
+func (l *patternList) Set(value string) error {
+	if name, ok := strings.CutPrefix(value, "@"); ok {
+		if name == "" {
+			return errors.New("@ must be followed by the name of a file with one pattern on each line")
+		}
+		l.items = append(l.items, patternItem{file: name})
+		return nil
+	}
+	for text := range strings.SplitSeq(value, ",") {
+		text = strings.TrimSpace(text)
+		switch {
+		case text == "":
+			return errors.New("an empty pattern; write a host such as github.com, or leave the option out to name none")
+		case strings.HasPrefix(text, "@"):
+			return fmt.Errorf("%s must stand alone; write %s %s as an option of its own", text, l.flag, text)
+		}
+		l.items = append(l.items, patternItem{pattern: policyfile.Pattern{Text: text, Source: l.flag}})
+	}
+	return nil
+}
+
+// String implements pflag.Value; there is no default to show.
+func (l *patternList) String() string { return "" }
+
+// Type implements pflag.Value.
+func (l *patternList) Type() string { return "P,P…|@FILE" }
+
+// pinList is the value of --resolve.
+type pinList []policyfile.Pin
+
+// Set implements pflag.Value.
+func (l *pinList) Set(value string) error {
+	name, list, ok := strings.Cut(value, "=")
+	if !ok || name == "" {
+		return errors.New("write NAME=ADDR, such as db.internal=10.0.0.7")
+	}
+	pin := policyfile.Pin{Name: name, Source: "--resolve"}
+	for text := range strings.SplitSeq(list, ",") {
+		addr, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(text), "[]"))
+		if err != nil || addr.Zone() != "" {
+			return fmt.Errorf("%q is not an IP address; write NAME=ADDR, such as db.internal=10.0.0.7", text)
+		}
+		pin.Addrs = append(pin.Addrs, addr.Unmap())
+	}
+	*l = append(*l, pin)
+	return nil
+}
+
+// String implements pflag.Value.
+func (l *pinList) String() string { return "" }
+
+// Type implements pflag.Value.
+func (l *pinList) Type() string { return "NAME=ADDR[,ADDR]" }
+
+// laterFlags are options of later versions. They are refused by name instead
+// of as unknown, since a sandbox without what they ask for might look like one with it.
+type laterFlags struct{ given []string }
+
+// add defines the option so that it parses; value says whether it takes one.
+func (l *laterFlags) add(set *pflag.FlagSet, name string, value bool) {
+	seen := func(string) error { l.given = append(l.given, "--"+name); return nil }
+	if value {
+		set.Func(name, "", seen)
+	} else {
+		set.BoolFunc(name, "", seen)
+	}
+	set.Lookup(name).Hidden = true
+}
+
+// err is nil when none of them was given.
+func (l *laterFlags) err() error {
+	if len(l.given) == 0 {
+		return nil
+	}
+	return fmt.Errorf("this version of sallyport does not have %s; leave it out, or use a version whose help lists it", strings.Join(l.given, " and "))
+}
+
+// flagError adds to pflag's error for an unknown flag which one was meant.
+func flagError(set *pflag.FlagSet, err error) error {
+	var unknown *pflag.NotExistError
+	if !errors.As(err, &unknown) {
+		return err
+	}
+	var names []string
+	set.VisitAll(func(f *pflag.Flag) {
+		if !f.Hidden {
+			names = append(names, f.Name)
+		}
+	})
+	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
+	}
+	return err
+}
+
+// nearest returns the candidate that word is most probably a misspelling of,
+// or "".
+func nearest(word string, candidates []string) string {
+	best, bestDistance := "", 3
+	for _, c := range candidates {
+		d := distance(word, c)
+		if len(word) >= 3 && strings.HasPrefix(c, word) {
+			d = min(d, 1)
+		}
+		if d < bestDistance && d < min(len(c), len(word)) {
+			best, bestDistance = c, d
+		}
+	}
+	return best
+}
+
+// distance is the number of single-character edits between a and b. Words
+// longer than any option are far from all of them.
+func distance(a, b string) int {
+	if len(a) > 40 {
+		return len(a)
+	}
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			diagonal, row[j+1] = row[j+1], min(row[j+1]+1, row[j]+1, diagonal+cost)
+		}
+	}
+	return row[len(b)]
+}

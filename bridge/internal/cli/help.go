@@ -1,0 +1,123 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"fmt"
+	"strings"
+)
+
+// overview is what sallyport says by itself.
+func overview() string {
+	var b strings.Builder
+	b.WriteString("sallyport lets a command reach the hosts on a list and nothing else.\n\nUsage:\n")
+	for _, c := range subcommands() {
+		fmt.Fprintf(&b, "  sallyport %-8s %s\n", c.name, c.line)
+	}
+	b.WriteString(`  sallyport help     print this, or the help of a subcommand
+
+Example:
+  sallyport run --allow example.com -- curl -sS https://example.com
+
+Try 'sallyport help run'.
+`)
+	return b.String()
+}
+
+// patternHelp explains the patterns, for every subcommand with a policy.
+const patternHelp = `Patterns (quote them: a shell expands *):
+  github.com             this name, ports 443 and 80
+  '*.github.com'         exactly one label below it, not the name itself
+  '**.github.com'        any number of labels below it, not the name itself
+  github.com:22          this port only; also a range, :8000-8100, or every port, ':*'
+  203.0.113.7            this address, when it is asked for as such
+  10.0.0.0/8:5432        these addresses; also needed where a name resolves to a
+                         private address
+  '*'                    every name; private addresses stay guarded
+Deny wins over allow. What nothing allows is denied.
+`
+
+const runHelp = `sallyport run runs a command that reaches the allowed hosts and nothing else.
+
+Usage:
+  sallyport run [options] [--] COMMAND [ARGUMENT…]
+
+The command runs in a network namespace of its own, in which nothing but
+Sallyport's proxy can be reached; HTTPS_PROXY and its relatives point there. It
+sees the same files as the caller. Options end at the first word that is none.
+
+Options:
+%FLAGS%
+
+` + patternHelp + `
+Exit status:
+  that of the command; 128+N if signal N ended it; 125 if sallyport itself
+  failed; 126 if the command cannot be run; 127 if it cannot be found.
+
+Examples:
+  sallyport run --allow example.com -- curl -sS https://example.com
+  sallyport run --allow github.com --allow '*.githubusercontent.com' -- git clone https://github.com/a/b
+  sallyport run --dev --deny '**.example.com' --log decisions.jsonl -- make test
+  sallyport run --policy policy.yaml -- sh -c 'npm ci && npm test'
+`
+
+const proxyHelp = `sallyport proxy runs the proxy alone, for a sandbox that something else makes.
+
+Usage:
+  sallyport proxy [options]
+
+When it is ready it prints one line on standard output, such as
+  {"addr":"127.0.0.1:41234","port":41234,"socket":""}
+Messages go to standard error. SIGTERM or SIGINT lets live tunnels finish, a second
+one cuts them. SIGHUP reads the policy files again: if they are not valid the old
+policy stays, and tunnels that the new one does not allow are cut.
+
+The proxy enforces its policy on what is sent through it. That a program cannot
+go round it is up to the sandbox the program runs in.
+
+Options:
+%FLAGS%
+
+` + patternHelp + `
+Exit status:
+  0 if a signal ended it; 1 if it could not start or died; 2 if the command
+  line or the policy is not valid.
+
+Examples:
+  sallyport proxy --allow example.com --listen 127.0.0.1:8080
+  sallyport proxy --policy policy.yaml --listen none --socket /run/sandbox/proxy.sock
+`
+
+const checkHelp = `sallyport check says what a policy allows, without sending anything.
+
+Usage:
+  sallyport check [options] [TARGET…]
+
+A target is what a client asks the proxy for: HOST:PORT. For each, one line:
+  allow|deny<TAB>TARGET<TAB>REASON<TAB>RULE
+where REASON says why it is denied and RULE is the pattern that decided; either
+is - if there is none. Names are not looked up: a name that is allowed here is
+still denied if it resolves to a private address that no pattern allows.
+Without a target, only the policy is checked.
+
+Options:
+%FLAGS%
+
+` + patternHelp + `
+Exit status:
+  0 if every target is allowed; 1 if one is denied; 2 if the policy or a target
+  is not valid.
+
+Examples:
+  sallyport check --allow '*.github.com' api.github.com:443 github.com:443
+  sallyport check --policy policy.yaml
+  sallyport check --dev --json pkg.example.com:443
+`
+
+const versionHelp = `sallyport version prints the version, the commit it was built from where that is
+known, the Go toolchain and the system.
+
+Usage:
+  sallyport version
+%FLAGS%`

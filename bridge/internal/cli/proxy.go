@@ -1,0 +1,212 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"os/signal"
+	"reflect"
+	"syscall"
+
+	"github.com/spf13/pflag"
+
+	"github.com/sallyport-dev/sallyport/bridge"
+	"github.com/sallyport-dev/sallyport/bridge/internal/decisionlog"
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// proxy is the subcommand proxy.
+type proxy struct {
+	set         *pflag.FlagSet
+	policy      policyFlags
+	log         string
+	listen      string
+	allowRemote bool
+	socket      string
+	later       laterFlags
+}
+
+func newProxy() flagged {
+	p := &proxy{set: newFlagSet("proxy")}
+	p.policy.define(p.set)
+	p.set.StringVar(&p.log, "log", "", "append one JSON line for each decision to `FILE`; - is standard error")
+	p.set.StringVar(&p.listen, "listen", "127.0.0.1:0", "listen on `ADDR:PORT`; port 0 lets the system choose, none listens on no port")
+	p.set.BoolVar(&p.allowRemote, "allow-remote", false, "let --listen name an address that other machines can reach")
+	p.set.StringVar(&p.socket, "socket", "", "listen on a Unix socket made at `PATH` as well")
+	p.later.add(p.set, "upstream", true)
+	return p
+}
+
+func (p *proxy) flagSet() *pflag.FlagSet { return p.set }
+
+// ready is the line on standard output that says where the proxy listens.
+type ready struct {
+	Addr   string `json:"addr"`   // "" without a TCP listener
+	Port   int    `json:"port"`   // 0 without a TCP listener
+	Socket string `json:"socket"` // "" without --socket
+}
+
+// run runs the proxy until a signal ends it or it dies.
+func (p *proxy) run(s Streams, args []string) int {
+	at, err := listenAt(p.listen, p.allowRemote)
+	problems := []error{p.later.err(), err}
+	if len(args) > 0 {
+		problems = append(problems, fmt.Errorf("proxy takes no arguments, got %q; sallyport run runs a command", args[0]))
+	}
+	if err == nil && at.port < 0 && p.socket == "" {
+		problems = append(problems, errors.New("--listen none needs --socket PATH, or nothing could reach the proxy"))
+	}
+	if err := errors.Join(problems...); err != nil {
+		complain(s.Stderr, err)
+		return exitUsage
+	}
+	pol, err := p.policy.load()
+	if err != nil {
+		complain(s.Stderr, err)
+		return exitUsage
+	}
+	log, err := openLog(s, p.log)
+	if err != nil {
+		complain(s.Stderr, err)
+		return exitFailed
+	}
+	defer log.Close()
+	warn(s.Stderr, pol.filter)
+	return p.serve(s, at, pol, log)
+}
+
+// serve starts the proxy, says where it is, and waits for its end.
+func (p *proxy) serve(s Streams, at listenAddr, pol *policy, log *decisionlog.Log) int {
+	sigs := make(chan os.Signal, 16)
+	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer signal.Stop(sigs)
+	ignoreBrokenPipes()
+
+	ops := logger(s.Stderr, slog.LevelInfo)
+	record := log.Record
+	if p.log == "" {
+		record = denialsTo(ops)
+	}
+	h, err := p.start(at, proxycore.Config{Filter: pol.filter, Hosts: pol.hosts, Logger: ops, Record: record})
+	if err != nil {
+		complain(s.Stderr, err)
+		return exitFailed
+	}
+	defer h.Close()
+	line, _ := json.Marshal(ready{h.Addr(), h.Port(), h.SocketPath()})
+	if _, err := s.Stdout.Write(append(line, '\n')); err != nil {
+		complain(s.Stderr, fmt.Errorf("saying that the proxy is ready: %w", err))
+		return exitFailed
+	}
+	if pol.filter.Len() == 0 {
+		ops.Warn("nothing is allowed: every request will be denied; --allow HOST allows a host")
+	}
+	return p.wait(s, h, pol, sigs, ops)
+}
+
+// start starts the built-in proxy and, if asked for, the socket in front of it.
+func (p *proxy) start(at listenAddr, cfg proxycore.Config) (*proxycore.Handle, error) {
+	// Starting is bounded by the libraries, in seconds, and undone on failure.
+	ctx := context.Background()
+	h, err := proxycore.BuiltIn{Config: cfg, Addr: at.host, Port: at.port}.Start(ctx)
+	if err != nil || p.socket == "" {
+		return h, err
+	}
+	return bridge.Socket{Path: p.socket}.Start(ctx, h)
+}
+
+// wait serves signals until the proxy ends, and returns the exit status.
+func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, sigs <-chan os.Signal, ops *slog.Logger) int {
+	for {
+		select {
+		case <-h.Done():
+			complain(s.Stderr, fmt.Errorf("the proxy stopped: %w", h.Err()))
+			return exitFailed
+		case sig := <-sigs:
+			if sig == syscall.SIGHUP {
+				p.reload(h, pol, ops)
+				continue
+			}
+			return drain(s, h, sigs, ops)
+		}
+	}
+}
+
+// reload reads the policy anew. Whatever is wrong with it, the old one stays.
+func (p *proxy) reload(h *proxycore.Handle, old *policy, ops *slog.Logger) {
+	const kept = "the policy was not reloaded, the old one stays"
+	fresh, err := p.policy.load()
+	if err != nil {
+		for _, one := range flatten(err) {
+			ops.Error(kept, "error", one)
+		}
+		return
+	}
+	if !reflect.DeepEqual(fresh.hosts, old.hosts) {
+		ops.Error(kept, "error", "resolve has changed, which takes a restart")
+		return
+	}
+	if err := h.SetFilter(fresh.filter); err != nil {
+		ops.Error(kept, "error", err)
+		return
+	}
+	for _, text := range fresh.filter.Warnings() {
+		ops.Warn(text)
+	}
+	ops.Info("policy reloaded", "allow_patterns", fresh.filter.Len())
+}
+
+// drain stops accepting, waits for the tunnels to end, and cuts them when
+// another signal arrives.
+func drain(s Streams, h *proxycore.Handle, sigs <-chan os.Signal, ops *slog.Logger) int {
+	ops.Info("draining: no new connections; the same signal again cuts the tunnels that are left")
+	ctx, cut := context.WithCancel(context.Background())
+	defer cut()
+	finished := make(chan error, 1)
+	go func() { finished <- h.Shutdown(ctx) }()
+	for {
+		select {
+		case err := <-finished:
+			return ended(s, h, err)
+		case sig := <-sigs:
+			if sig == syscall.SIGHUP {
+				continue // nothing new will be asked of a policy
+			}
+			ops.Info("cutting the tunnels that are left")
+			cut()
+			err := h.Close()
+			<-finished
+			return ended(s, h, err)
+		}
+	}
+}
+
+// ended is the exit status after an end that was asked for: a failure only if
+// something, such as a record that could not be written, went wrong in it.
+func ended(s Streams, h *proxycore.Handle, err error) int {
+	if err = errors.Join(err, h.Close()); err == nil {
+		err = h.Err()
+	}
+	if err != nil {
+		complain(s.Stderr, fmt.Errorf("stopping: %w", err))
+		return exitFailed
+	}
+	return exitOK
+}
+
+// denialsTo makes refusals operational messages, for a proxy without a
+// decision log: whoever watches it wants to know why a program fails.
+func denialsTo(ops *slog.Logger) func(proxycore.Record) error {
+	return func(r proxycore.Record) error {
+		if r.Decision == proxycore.DecisionDeny {
+			ops.Info("denied", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)
+		}
+		return nil
+	}
+}
