@@ -148,7 +148,7 @@ func (s *source) checkFunctions() {
 }
 
 func (s *source) checkSleeps() {
-	if !s.test && !strings.HasPrefix(filepath.ToSlash(s.path), "conformance/") {
+	if !s.test && !strings.Contains("/"+filepath.ToSlash(s.path), "/conformance/") {
 		return
 	}
 	ast.Inspect(s.file, func(n ast.Node) bool {
