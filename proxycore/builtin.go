@@ -5,15 +5,22 @@ package proxycore
 
 import (
 	"context"
+	"fmt"
+	"net"
+	"net/netip"
 	"time"
 )
+
+// defaultStartTimeout bounds BuiltIn.Start.
+const defaultStartTimeout = 5 * time.Second
 
 // BuiltIn starts the proxy of this package. The zero value denies everything
 // and listens on an ephemeral port of 127.0.0.1.
 type BuiltIn struct {
 	Config
 
-	// Addr is the IP address to listen on. "" means 127.0.0.1.
+	// Addr is the IP address to listen on. "" means 127.0.0.1. Anything but a
+	// loopback address offers the proxy to the network, and is logged.
 	Addr string
 	// Port is the TCP port to listen on. Zero means an ephemeral one, negative
 	// none: then the proxy serves only what is attached to its handle.
@@ -22,5 +29,87 @@ type BuiltIn struct {
 	StartTimeout time.Duration
 }
 
-// Start returns when the proxy is listening.
-func (b BuiltIn) Start(ctx context.Context) (*Handle, error) { return nil, nil }
+// Start returns when the proxy is listening, or an error that says what to do;
+// then nothing is left behind. ctx limits only the start: to end the proxy with
+// a context, use context.AfterFunc(ctx, func() { h.Close() }).
+func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
+	l, err := b.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s, err := NewServer(b.Config)
+	if err != nil {
+		if l != nil {
+			l.Close()
+		}
+		return nil, err
+	}
+	hc := HandleConfig{
+		Attach:    s.attach,
+		SetFilter: func(f *Filter) error { s.SetFilter(f); return nil },
+		Shutdown:  s.Shutdown,
+		Close:     s.Close,
+		NoProxy: func() string {
+			if s.admitsLoopback() {
+				return "-"
+			}
+			return ""
+		},
+	}
+	if l != nil {
+		hc.Addr = l.Addr().(*net.TCPAddr).AddrPort()
+		hc.Addr = netip.AddrPortFrom(hc.Addr.Addr().Unmap(), hc.Addr.Port())
+	}
+	h, fail := NewHandle(hc)
+	s.onEnd = fail
+	if l != nil {
+		sv, err := s.addListener(l, Listening{})
+		if err != nil {
+			return nil, err
+		}
+		go s.acceptMain(sv)
+	}
+	return h, nil
+}
+
+// acceptMain serves the proxy's own port. Without it the proxy is of no use to
+// those who were told the port, so its failure ends the server.
+func (s *Server) acceptMain(sv *serving) {
+	if err := s.accept(sv); err != nil && !isClosed(sv.stop) {
+		s.fail(err)
+	}
+}
+
+// listen binds the port, or gives nil when there is to be none. The port is
+// never released again once its number is known.
+func (b BuiltIn) listen(ctx context.Context) (net.Listener, error) {
+	if b.Port < 0 {
+		return nil, ctx.Err()
+	}
+	if b.Port > 65535 {
+		return nil, fmt.Errorf("proxycore: Port %d: the highest port is 65535", b.Port)
+	}
+	addr := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if b.Addr != "" {
+		var err error
+		if addr, err = netip.ParseAddr(b.Addr); err != nil {
+			return nil, fmt.Errorf("proxycore: Addr %q is not an IP address; write for example 127.0.0.1 or ::1", b.Addr)
+		}
+	}
+	if !addr.IsLoopback() && b.Logger != nil {
+		b.Logger.Warn("the proxy is reachable from beyond this host", "addr", addr.String())
+	}
+	limit := b.StartTimeout
+	if limit == 0 {
+		limit = defaultStartTimeout
+	}
+	ctx, cancel := withTimeout(ctx, limit)
+	defer cancel()
+	var lc net.ListenConfig
+	lc.SetMultipathTCP(false) // its connections cannot be spliced
+	l, err := lc.Listen(ctx, "tcp", netip.AddrPortFrom(addr, uint16(b.Port)).String())
+	if err != nil {
+		return nil, fmt.Errorf("proxycore: start the proxy: %w; choose another address or port (port 0 takes a free one)", err)
+	}
+	return l, nil
+}

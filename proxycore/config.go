@@ -6,6 +6,7 @@ package proxycore
 import (
 	"context"
 	"log/slog"
+	"math"
 	"net"
 	"net/netip"
 	"time"
@@ -77,4 +78,39 @@ type Listening struct {
 	// Filter, if non-nil, judges this listener's requests instead of the
 	// server's. [Server.SetFilter] does not change it.
 	Filter *Filter
+}
+
+// Defaults of [Config].
+const (
+	defaultHeadTimeout  = 10 * time.Second
+	defaultDialTimeout  = 10 * time.Second
+	defaultMaxHeadBytes = 8 << 10
+)
+
+// withDefaults returns c with every zero value replaced by what it stands for.
+func (c Config) withDefaults() Config {
+	if c.HeadTimeout == 0 {
+		c.HeadTimeout = defaultHeadTimeout
+	}
+	if c.DialTimeout == 0 {
+		c.DialTimeout = defaultDialTimeout
+	}
+	if c.MaxHeadBytes <= 0 {
+		c.MaxHeadBytes = defaultMaxHeadBytes
+	}
+	if c.MaxConns == 0 {
+		c.MaxConns = defaultMaxConns()
+	}
+	if c.MaxConns < 0 {
+		c.MaxConns = math.MaxInt
+	}
+	if c.Resolver == nil {
+		// Go's own resolver: the C library's would take a thread for each
+		// lookup and cannot be cancelled.
+		c.Resolver = &net.Resolver{PreferGo: true}
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
 }

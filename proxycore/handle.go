@@ -5,37 +5,281 @@ package proxycore
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"sync"
 )
 
-// HandleConfig describes a running proxy to [NewHandle].
+// HandleConfig describes a running proxy to [NewHandle], for every backend that
+// is not built in.
 type HandleConfig struct {
-	Addr      netip.AddrPort
-	CABundle  string
-	Attach    func(l net.Listener, o Listening) (detach func(), err error)
+	// Addr is where the proxy listens on TCP. The zero value means nowhere.
+	Addr netip.AddrPort
+	// CABundle is the path of the PEM bundle that clients must trust when the
+	// proxy intercepts TLS; "" when it does not.
+	CABundle string
+	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
+	// When nil, connections are relayed to Addr, half-closes included.
+	Attach func(l net.Listener, o Listening) (detach func(), err error)
+	// SetFilter, if non-nil, replaces the policy. When nil, [Handle.SetFilter]
+	// returns an error that wraps [errors.ErrUnsupported].
 	SetFilter func(*Filter) error
-	Shutdown  func(context.Context) error
-	Close     func() error
-	// NoProxy, if non-nil, gives the [Bouquet].NoProxy of Environ.
+	// Shutdown, if non-nil, drains the proxy until ctx is done. Close follows.
+	Shutdown func(context.Context) error
+	// Close, if non-nil, ends the proxy and waits until it is gone. It is called
+	// once, after everything attached has been detached.
+	Close func() error
+	// NoProxy, if non-nil, gives [Bouquet].NoProxy for [Handle.Environ].
 	NoProxy func() string
 }
 
-// Handle is a running proxy.
-type Handle struct{ c HandleConfig }
-
-func NewHandle(c HandleConfig) (h *Handle, fail func(error)) { return &Handle{c: c}, func(error) {} }
-func (h *Handle) Port() int                                  { return int(h.c.Addr.Port()) }
-func (h *Handle) Addr() string                               { return h.c.Addr.String() }
-func (h *Handle) SocketPath() string                         { return "" }
-func (h *Handle) CABundle() string                           { return h.c.CABundle }
-func (h *Handle) Environ(base []string) []string             { return base }
-func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) {
-	return nil, nil
+// Handle is a running proxy, whatever started it. Its methods may be called from
+// any goroutine, in any order. Whoever started the proxy closes the handle.
+type Handle struct {
+	*proxy
+	socket string // "" unless decorated
 }
-func (h *Handle) SetFilter(f *Filter) error                          { return nil }
-func (h *Handle) WithSocket(path string, close func() error) *Handle { return h }
-func (h *Handle) Done() <-chan struct{}                              { return nil }
-func (h *Handle) Err() error                                         { return nil }
-func (h *Handle) Shutdown(ctx context.Context) error                 { return nil }
-func (h *Handle) Close() error                                       { return nil }
+
+// proxy is what a handle and its decorations share.
+type proxy struct {
+	c    HandleConfig
+	done chan struct{}
+	end  *once // the closing
+
+	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
+	sockets  []*once    // to be closed first, the last one first
+	attached map[*once]struct{}
+	over     bool // closing or failed: nothing can be attached any more
+	err      error
+}
+
+// once runs f for the first caller and lets the others wait for it, except from
+// within Config.Record, where waiting could be waiting for oneself.
+type once struct {
+	mu   sync.Mutex // guards ran
+	ran  bool
+	f    func() error
+	done chan struct{}
+	err  error // valid once done is closed
+}
+
+func newOnce(f func() error) *once { return &once{f: f, done: make(chan struct{})} }
+
+func (o *once) run() error {
+	o.mu.Lock()
+	first := !o.ran
+	o.ran = true
+	o.mu.Unlock()
+	if first {
+		o.err = o.f()
+		close(o.done)
+		return o.err
+	}
+	if insideRecord() && !isClosed(o.done) {
+		return nil
+	}
+	<-o.done
+	return o.err
+}
+
+// NewHandle makes the handle of a running proxy. fail reports that the proxy has
+// died unexpectedly: everything attached and every socket is closed, Err gives
+// the error and Done is closed. fail does not call c.Close, so that it may be
+// called by what c.Close waits for; the user's Close does. After Close, and for
+// the second time, fail does nothing.
+func NewHandle(c HandleConfig) (h *Handle, fail func(error)) {
+	p := &proxy{c: c, done: make(chan struct{}), attached: make(map[*once]struct{})}
+	p.end = newOnce(p.close)
+	return &Handle{proxy: p}, p.fail
+}
+
+// Port is the port the proxy listens on; 0 only when it does not listen on TCP.
+func (h *Handle) Port() int { return int(h.c.Addr.Port()) }
+
+// Addr is the host:port the proxy listens on, "" when it does not listen on TCP.
+func (h *Handle) Addr() string {
+	if !h.c.Addr.IsValid() {
+		return ""
+	}
+	return h.c.Addr.String()
+}
+
+// SocketPath is the path of the Unix socket that leads to the proxy, "" when
+// there is none. The socket exists until the handle is closed.
+func (h *Handle) SocketPath() string { return h.socket }
+
+// CABundle is the path of the PEM bundle that clients must trust, "" when the
+// proxy does not intercept TLS; the built-in one never does.
+func (h *Handle) CABundle() string { return h.c.CABundle }
+
+// Environ returns base, as os.Environ gives it, with the variables that lead a
+// child process to Addr; see [Environ]. Without a TCP listener the proxy
+// variables are only removed.
+func (h *Handle) Environ(base []string) []string {
+	b := Bouquet{CABundle: h.c.CABundle}
+	if addr := h.Addr(); addr != "" {
+		b.ProxyURL = "http://" + addr
+	}
+	if h.c.NoProxy != nil {
+		b.NoProxy = h.c.NoProxy()
+	}
+	return Environ(base, b)
+}
+
+// Attach serves l through the proxy and returns at once. It takes ownership of
+// l, also when it returns an error. detach closes l, cuts its tunnels, and waits
+// until they are gone; Close does the same for all. detach is idempotent.
+//
+// An own filter (o.Filter) on a backend that cannot apply it is an error that
+// wraps [errors.ErrUnsupported]; see [ErrNoFilter].
+func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) {
+	if h.isOver() {
+		l.Close()
+		return nil, ErrClosed
+	}
+	attach := h.c.Attach
+	if attach == nil {
+		attach = h.forward
+	}
+	cut, err := attach(l, o)
+	if err != nil {
+		return nil, err
+	}
+	a := newOnce(func() error { cut(); return nil })
+	h.mu.Lock()
+	over := h.over
+	if !over {
+		h.attached[a] = struct{}{}
+	}
+	h.mu.Unlock()
+	if over {
+		a.run()
+		return nil, ErrClosed
+	}
+	return func() {
+		a.run()
+		h.mu.Lock()
+		delete(h.attached, a)
+		h.mu.Unlock()
+	}, nil
+}
+
+func (p *proxy) isOver() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.over
+}
+
+// SetFilter replaces the policy and cuts the live tunnels that the new one would
+// refuse. Listeners attached with a filter of their own keep it. A backend whose
+// policy is not ours returns an error that wraps [errors.ErrUnsupported].
+func (h *Handle) SetFilter(f *Filter) error {
+	if h.c.SetFilter == nil {
+		return fmt.Errorf("proxycore: this backend applies its own policy; change it there: %w", errors.ErrUnsupported)
+	}
+	return h.c.SetFilter(f)
+}
+
+// WithSocket returns a handle of the same proxy that also has a Unix socket at
+// path. Closing either handle, and the proxy's death, first call close, once,
+// and then do what they did before. If h is over already, close is called now.
+func (h *Handle) WithSocket(path string, close func() error) *Handle {
+	o := newOnce(close)
+	h.mu.Lock()
+	over := h.over
+	if !over {
+		h.sockets = append(h.sockets, o)
+	}
+	h.mu.Unlock()
+	if over {
+		o.run()
+	}
+	return &Handle{proxy: h.proxy, socket: path}
+}
+
+// Done is closed when the proxy is over: closed, or dead unexpectedly.
+func (h *Handle) Done() <-chan struct{} { return h.done }
+
+// Err says why the proxy died unexpectedly. It is nil while it runs and after
+// Close or Shutdown.
+func (h *Handle) Err() error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return h.err
+}
+
+// Shutdown drains the proxy: no new connection is accepted, tunnels run on until
+// they end or ctx is done, then Close. It returns ctx's error if tunnels had to
+// be cut.
+func (h *Handle) Shutdown(ctx context.Context) error {
+	var err error
+	if h.c.Shutdown != nil && !h.isOver() {
+		err = h.c.Shutdown(ctx)
+	}
+	return errors.Join(err, h.Close())
+}
+
+// Close ends the proxy at once. When it returns, no new connection is accepted,
+// every live tunnel has seen the end of its stream, sockets are unlinked, and no
+// goroutine and no descriptor of the proxy is left. It is idempotent and may be
+// called from a Record hook, where it does not wait for the hooks in progress.
+func (h *Handle) Close() error { return h.end.run() }
+
+// close is what Close does, once.
+func (p *proxy) close() error {
+	p.mu.Lock()
+	failed := p.over
+	closers := p.takeClosers()
+	p.mu.Unlock()
+	err := runAll(closers)
+	if p.c.Close != nil {
+		err = errors.Join(err, p.c.Close())
+	}
+	if !failed {
+		close(p.done)
+	} else if !insideRecord() {
+		<-p.done // what fail closes is gone too
+	}
+	return err
+}
+
+func (p *proxy) fail(err error) {
+	p.mu.Lock()
+	if p.over {
+		p.mu.Unlock()
+		return
+	}
+	if err == nil {
+		err = errors.New("proxycore: the proxy ended unexpectedly")
+	}
+	p.err = err
+	closers := p.takeClosers()
+	p.mu.Unlock()
+	runAll(closers)
+	close(p.done)
+}
+
+// takeClosers ends attaching and gives what is to be closed, in order: sockets,
+// the last one first, then the listeners attached directly. p.mu is held.
+func (p *proxy) takeClosers() []*once {
+	p.over = true
+	var out []*once
+	for i := len(p.sockets) - 1; i >= 0; i-- {
+		out = append(out, p.sockets[i])
+	}
+	for a := range p.attached {
+		out = append(out, a)
+	}
+	p.sockets, p.attached = nil, nil
+	return out
+}
+
+func runAll(closers []*once) error {
+	var errs []error
+	for _, c := range closers {
+		errs = append(errs, c.run())
+	}
+	return errors.Join(errs...)
+}

@@ -5,7 +5,10 @@ package proxycore
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/netip"
+	"reflect"
+	"runtime"
 	"time"
 )
 
@@ -102,5 +105,65 @@ func (r *Record) setTarget(t Target) {
 func (r *Record) setAddress(ap netip.AddrPort) {
 	if ap.IsValid() {
 		r.Address = ap.String()
+	}
+}
+
+// record hands in the connection's record, once.
+func (c *conn) record() {
+	if c.recorded {
+		return
+	}
+	c.recorded = true
+	c.rec.Duration = time.Since(c.rec.Time)
+	if c.s.cfg.Record == nil {
+		return
+	}
+	c.s.mu.Lock()
+	c.state = stateRecord
+	c.s.notify()
+	c.s.mu.Unlock()
+	if err := c.s.callRecord(c.rec); err != nil {
+		c.s.fail(fmt.Errorf("proxycore: the record of a request could not be kept, so no further request is served: %w", err))
+	}
+}
+
+// callRecord calls Config.Record. It must not be inlined: insideRecord looks for
+// it on the stack.
+//
+//go:noinline
+func (s *Server) callRecord(r Record) (err error) {
+	s.recordMu.Lock()
+	defer s.recordMu.Unlock()
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("panic: %v", p)
+		}
+	}()
+	return s.cfg.Record(r)
+}
+
+var callRecordName = runtime.FuncForPC(reflect.ValueOf((*Server).callRecord).Pointer()).Name()
+
+// insideRecord reports whether the calling goroutine is inside Config.Record.
+// Whoever is must not wait for the record hooks in progress: that would be
+// waiting for itself. Only the ends of servers and handles ask, so that the walk
+// up the stack costs nothing where it matters.
+func insideRecord() bool {
+	pcs := make([]uintptr, 64)
+	for skip := 0; ; skip += len(pcs) {
+		n := runtime.Callers(skip, pcs)
+		if n == 0 {
+			return false
+		}
+		frames := runtime.CallersFrames(pcs[:n])
+		for {
+			f, more := frames.Next()
+			if f.Function == callRecordName {
+				return true
+			}
+			if !more {
+				break
+			}
+		}
 	}
 }

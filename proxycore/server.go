@@ -5,29 +5,303 @@ package proxycore
 
 import (
 	"context"
+	"fmt"
+	"log/slog"
 	"net"
+	"net/netip"
+	"sync"
+	"time"
 )
 
-// Server is a CONNECT proxy for any number of listeners.
-type Server struct{ done chan struct{} }
+// blockedAfter is when an end that has to wait says what it waits for.
+const blockedAfter = 5 * time.Second
 
-// NewServer checks cfg and returns a server that listens to nothing yet.
-func NewServer(cfg Config) (*Server, error) { return &Server{done: make(chan struct{})}, nil }
+// Server is a CONNECT proxy (RFC 9110 section 9.3.6) for any number of
+// listeners. Its methods may be called from any goroutine, in any order.
+//
+// A server ends by Close, by Shutdown, or by itself when a record could not be
+// kept. An ended server stays ended.
+type Server struct {
+	cfg   Config // with defaults
+	log   *slog.Logger
+	pins  map[string][]netip.Addr
+	local localAddrs
+	ctx   context.Context // ends lookups and dials when the server ends
+	stop  context.CancelFunc
+	done  chan struct{}
+	onEnd func(error) // if non-nil, called before done is closed, if there is an error
 
-// Serve accepts connections of l until the server or l is closed.
-func (s *Server) Serve(l net.Listener, o Listening) error { return nil }
+	recordMu sync.Mutex // held while Config.Record runs; never taken with mu held
 
-// SetFilter replaces the server's filter.
-func (s *Server) SetFilter(f *Filter) {}
+	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
+	filter   *Filter
+	serving  map[*serving]struct{}
+	conns    map[*conn]struct{}
+	draining bool
+	ended    bool
+	err      error
+	changed  chan struct{} // closed at the next change that somebody waits for
+}
 
-// Done is closed when the server has ended.
+// serving is one listener in service.
+type serving struct {
+	s    *Server
+	l    net.Listener
+	o    Listening
+	addr netip.AddrPort // where this process could reach it; invalid if nowhere
+	stop chan struct{}  // closed when the listener must not be used any more
+
+	closed bool // guarded by s.mu; stop is closed
+}
+
+// NewServer checks cfg and returns a server that listens to nothing yet. It
+// starts no goroutine, so a server that is never used need not be closed.
+func NewServer(cfg Config) (*Server, error) {
+	pins, err := pinned(cfg.Hosts)
+	if err != nil {
+		return nil, err
+	}
+	cfg = cfg.withDefaults()
+	s := &Server{
+		cfg:     cfg,
+		log:     cfg.Logger,
+		pins:    pins,
+		local:   localAddrs{log: cfg.Logger},
+		done:    make(chan struct{}),
+		filter:  cfg.Filter,
+		serving: make(map[*serving]struct{}),
+		conns:   make(map[*conn]struct{}),
+	}
+	if err := s.local.refresh(); err != nil {
+		return nil, fmt.Errorf("proxycore: list the host's addresses, which must not be reachable through the proxy: %w; let the process use netlink sockets", err)
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	return s, nil
+}
+
+// SetFilter replaces the filter of every listener that has none of its own.
+// Requests are judged by it from now on, also those that are being connected,
+// and live tunnels that it would refuse are cut before SetFilter returns; their
+// records say policy_closed. Nil denies everything.
+func (s *Server) SetFilter(f *Filter) {
+	s.mu.Lock()
+	s.filter = f
+	var cut []*conn
+	for c := range s.conns {
+		if c.state == stateTunnel && c.sv.o.Filter == nil && !judge(f, c.target, c.addr).Allowed {
+			c.markCut(PolicyClosed)
+			cut = append(cut, c)
+		}
+	}
+	s.mu.Unlock()
+	cutAll(cut)
+}
+
+// judge gives f's verdict on a tunnel to t that goes to addr.
+func judge(f *Filter, t Target, addr netip.AddrPort) Decision {
+	d := f.Decide(t)
+	if d.Allowed && t.Host != "" {
+		d = f.DecideAddrs(t, []netip.Addr{addr.Addr()})
+	}
+	return d
+}
+
+// filterFor is the filter in force for sv. s.mu is held.
+func (s *Server) filterFor(sv *serving) *Filter {
+	if sv.o.Filter != nil {
+		return sv.o.Filter
+	}
+	return s.filter
+}
+
+// admitsLoopback reports whether the server's filter names loopback.
+func (s *Server) admitsLoopback() bool {
+	s.mu.Lock()
+	f := s.filter
+	s.mu.Unlock()
+	return f.AdmitsLoopback()
+}
+
+// Done is closed when the server has ended: nothing of it runs any more.
 func (s *Server) Done() <-chan struct{} { return s.done }
 
-// Err says why the server ended by itself.
-func (s *Server) Err() error { return nil }
+// Err says why the server ended by itself: a record that could not be kept.
+// Nil while it runs and after Close or Shutdown.
+func (s *Server) Err() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.err
+}
 
-// Shutdown drains.
-func (s *Server) Shutdown(ctx context.Context) error { return nil }
+// Close ends the server at once: listeners are closed, lookups and dials in
+// flight are cancelled, and both sides of every live tunnel see the end of the
+// stream. When it returns no goroutine of the server is left; a wait of more
+// than 5 s is logged with what it waits for. It is idempotent and returns nil.
+//
+// Called from within Config.Record it does not wait for the hooks in progress.
+// A Record hook must not wait for another goroutine that calls Close.
+func (s *Server) Close() error {
+	s.end(nil)
+	if insideRecord() {
+		s.wait(context.Background(), nil, true)
+		return nil
+	}
+	<-s.done
+	return nil
+}
 
-// Close cuts.
-func (s *Server) Close() error { return nil }
+// Shutdown drains the server: listeners and connections without a complete
+// request are closed, requests and tunnels run on until they are over or ctx is
+// done, and then the server is closed. It returns ctx's error if tunnels had to
+// be cut. Within Config.Record it does not wait for the hooks in progress.
+func (s *Server) Shutdown(ctx context.Context) error {
+	s.mu.Lock()
+	s.draining = true
+	var cut []*conn
+	for c := range s.conns {
+		if c.state == stateHead {
+			c.markCut("")
+			cut = append(cut, c)
+		}
+	}
+	listeners := s.stopListeners(nil)
+	s.mu.Unlock()
+	closeAll(listeners)
+	cutAll(cut)
+	err := s.wait(ctx, nil, insideRecord())
+	s.Close()
+	return err
+}
+
+// fail ends the server because of err, without waiting.
+func (s *Server) fail(err error) {
+	s.log.Error("the proxy ends", "err", err)
+	s.end(err)
+}
+
+// end marks the server as ended, cuts everything, and lets a goroutine close
+// s.done once all is gone.
+func (s *Server) end(err error) {
+	s.mu.Lock()
+	if s.ended {
+		s.mu.Unlock()
+		return
+	}
+	s.ended, s.err = true, err
+	s.stop()
+	listeners := s.stopListeners(nil)
+	cut := make([]*conn, 0, len(s.conns))
+	for c := range s.conns {
+		c.markCut("")
+		cut = append(cut, c)
+	}
+	s.mu.Unlock()
+	go s.finish()
+	closeAll(listeners)
+	cutAll(cut)
+}
+
+// finish waits for everything that end has cut.
+func (s *Server) finish() {
+	s.wait(context.Background(), nil, false)
+	if err := s.Err(); err != nil && s.onEnd != nil {
+		s.onEnd(err)
+	}
+	close(s.done)
+}
+
+// stopListeners marks the listeners of the server, or only one, as stopped and
+// returns those that are still to be closed. s.mu is held.
+func (s *Server) stopListeners(only *serving) []net.Listener {
+	var out []net.Listener
+	for sv := range s.serving {
+		if (only == nil || sv == only) && !sv.closed {
+			sv.closed = true
+			close(sv.stop)
+			out = append(out, sv.l)
+		}
+	}
+	return out
+}
+
+func closeAll(listeners []net.Listener) {
+	for _, l := range listeners {
+		l.Close()
+	}
+}
+
+// detach ends one listener and its connections and waits for them.
+func (s *Server) detach(sv *serving) {
+	s.mu.Lock()
+	listeners := s.stopListeners(sv)
+	var cut []*conn
+	for c := range s.conns {
+		if c.sv == sv {
+			c.markCut("")
+			cut = append(cut, c)
+		}
+	}
+	s.mu.Unlock()
+	closeAll(listeners)
+	cutAll(cut)
+	s.wait(context.Background(), sv, insideRecord())
+}
+
+// wait returns when no listener and no connection is left, or none of sv's if it
+// is not nil, or ctx is done. With inRecord, connections that are only waiting
+// for their record to be taken do not count: the caller is in their way.
+func (s *Server) wait(ctx context.Context, sv *serving, inRecord bool) error {
+	began := time.Now()
+	tick := time.NewTicker(blockedAfter)
+	defer tick.Stop()
+	for {
+		s.mu.Lock()
+		left := s.left(sv, inRecord)
+		if len(left) == 0 {
+			s.mu.Unlock()
+			return nil
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		changed, ended := s.changed, s.ended
+		s.mu.Unlock()
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-tick.C:
+			if ended || sv != nil {
+				s.log.Warn("closing is blocked", "since", time.Since(began).Round(time.Second), "waiting_for", left)
+			}
+		}
+	}
+}
+
+// left describes up to ten of the things that wait waits for. s.mu is held.
+func (s *Server) left(sv *serving, inRecord bool) []string {
+	const most = 10
+	var out []string
+	for l := range s.serving {
+		if len(out) < most && (sv == nil || l == sv) {
+			out = append(out, "listener "+l.l.Addr().String())
+		}
+	}
+	for c := range s.conns {
+		if len(out) == most {
+			break
+		}
+		if (sv == nil || c.sv == sv) && !(inRecord && c.state == stateRecord) {
+			out = append(out, c.describe())
+		}
+	}
+	return out
+}
+
+// notify wakes those who wait for a change. s.mu is held.
+func (s *Server) notify() {
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}

@@ -1,0 +1,158 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"syscall"
+	"time"
+)
+
+// Bounds of the pause after an accept error that may pass.
+const (
+	minAcceptPause = 5 * time.Millisecond
+	maxAcceptPause = time.Second
+)
+
+// overLimit bounds the connections beyond MaxConns that are kept open for a
+// moment so that their 503 can be read.
+const overLimit = 64
+
+// Serve accepts connections of l and serves them until l fails or the server
+// ends. It owns l and has closed it when it returns; connections accepted by
+// then go on. Any number of listeners can be served at once.
+//
+// It returns nil after Close and Shutdown, ErrClosed if the server had ended
+// before, the server's Err if that is why it ended, and otherwise what is wrong
+// with l. A shortage of descriptors or a connection that was gone before it was
+// accepted is waited out, not returned.
+func (s *Server) Serve(l net.Listener, o Listening) error {
+	sv, err := s.addListener(l, o)
+	if err != nil {
+		return err
+	}
+	return s.accept(sv)
+}
+
+// attach is Serve in a goroutine of its own.
+func (s *Server) attach(l net.Listener, o Listening) (detach func(), err error) {
+	sv, err := s.addListener(l, o)
+	if err != nil {
+		return nil, err
+	}
+	go s.acceptAttached(sv)
+	return func() { s.detach(sv) }, nil
+}
+
+func (s *Server) acceptAttached(sv *serving) {
+	// The error is logged by accept, and the server's own by fail.
+	_ = s.accept(sv)
+}
+
+// addListener puts l into service, or closes it.
+func (s *Server) addListener(l net.Listener, o Listening) (*serving, error) {
+	sv := &serving{s: s, l: l, o: o, addr: listenAddr(l), stop: make(chan struct{})}
+	s.mu.Lock()
+	if s.ended || s.draining {
+		s.mu.Unlock()
+		l.Close()
+		return nil, ErrClosed
+	}
+	s.serving[sv] = struct{}{}
+	s.mu.Unlock()
+	return sv, nil
+}
+
+// accept is the accept loop of one listener.
+func (s *Server) accept(sv *serving) error {
+	defer func() {
+		sv.l.Close()
+		s.mu.Lock()
+		delete(s.serving, sv)
+		s.notify()
+		s.mu.Unlock()
+	}()
+	err := acceptLoop(sv.l, sv.stop, s.log, func(c net.Conn) { s.admit(sv, c) })
+	if err == nil {
+		return s.Err()
+	}
+	s.log.Error("a listener ends", "listener", sv.l.Addr().String(), "sandbox", sv.o.Name, "err", err)
+	return err
+}
+
+// acceptLoop hands every accepted connection to each until stop is closed, which
+// gives nil, or l fails for good.
+func acceptLoop(l net.Listener, stop <-chan struct{}, log *slog.Logger, each func(net.Conn)) error {
+	pause := time.Duration(0)
+	for {
+		c, err := l.Accept()
+		switch {
+		case err == nil:
+			pause = 0
+			each(c)
+			continue
+		case isClosed(stop):
+			return nil
+		case !passing(err):
+			return fmt.Errorf("proxycore: accept on %s: %w", l.Addr(), err)
+		}
+		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
+		log.Warn("cannot accept, trying again", "listener", l.Addr().String(), "pause", pause, "err", err)
+		timer := time.NewTimer(pause)
+		select {
+		case <-timer.C:
+		case <-stop:
+			timer.Stop()
+		}
+	}
+}
+
+// isClosed reports whether c has been closed.
+func isClosed(c <-chan struct{}) bool {
+	select {
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// passing reports whether an accept error is about a shortage that may pass or
+// about one connection, and not about the listener.
+func passing(err error) bool {
+	for _, e := range passingErrors {
+		if errors.Is(err, e) {
+			return true
+		}
+	}
+	return false
+}
+
+// admit starts to serve an accepted connection.
+func (s *Server) admit(sv *serving, client net.Conn) {
+	c := newConn(sv, client)
+	s.mu.Lock()
+	if s.ended || s.draining || sv.closed {
+		s.mu.Unlock()
+		client.Close()
+		return
+	}
+	over := len(s.conns) - s.cfg.MaxConns
+	s.conns[c] = struct{}{}
+	s.mu.Unlock()
+	if over >= 0 {
+		go c.serveOverLimit(over < overLimit)
+		return
+	}
+	go c.serve()
+}
+
+// commonPassingErrors are those of every system.
+var commonPassingErrors = []error{
+	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
+	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EPROTO, syscall.EAGAIN,
+}

@@ -1,0 +1,202 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"runtime/debug"
+	"time"
+)
+
+// connState is how far a connection has come.
+type connState uint8
+
+const (
+	stateHead    connState = iota // reading the request head
+	stateRequest                  // judging, looking up, dialling
+	stateTunnel                   // relaying
+	stateRecord                   // over, its record is being taken
+	stateLinger                   // refused, waiting for the client to go
+)
+
+var stateNames = [...]string{"reading the head", "connecting", "in a tunnel", "recording", "lingering"}
+
+// conn is one accepted connection, from accept to its end.
+type conn struct {
+	s      *Server
+	sv     *serving
+	client net.Conn
+
+	// Owned by the connection's goroutine.
+	rec      Record
+	recorded bool
+
+	// Guarded by s.mu.
+	state     connState
+	target    Target
+	addr      netip.AddrPort
+	upstream  net.Conn           // the tunnel's other side
+	cancel    context.CancelFunc // ends the lookup or dial in progress
+	cut       bool
+	cutReason Reason
+}
+
+func newConn(sv *serving, client net.Conn) *conn {
+	c := &conn{s: sv.s, sv: sv, client: client}
+	c.rec.Time = time.Now()
+	c.rec.Sandbox = sv.o.Name
+	if a := client.RemoteAddr(); a != nil {
+		c.rec.Client = a.String()
+	}
+	return c
+}
+
+// serve is the goroutine of one connection.
+func (c *conn) serve() {
+	defer c.leave()
+	if c.s.cfg.HeadTimeout > 0 {
+		c.client.SetReadDeadline(c.rec.Time.Add(c.s.cfg.HeadTimeout))
+	}
+	head, rest, got, err := readHead(c.client, c.s.cfg.MaxHeadBytes)
+	if !c.advance(stateRequest) {
+		return
+	}
+	c.rec.Method = head.method
+	switch {
+	case errors.Is(err, errHeadCut) && !got:
+		return // came and went without a word: not a request
+	case err != nil:
+		c.refuse(headRefusal(err), "", got)
+	default:
+		c.client.SetReadDeadline(time.Time{})
+		c.request(head, rest)
+	}
+}
+
+// serveOverLimit answers a connection that is one too many.
+func (c *conn) serveOverLimit(mayLinger bool) {
+	defer c.leave()
+	if !c.advance(stateRequest) {
+		return
+	}
+	if mayLinger {
+		c.refuse(limitRefusal, "", true)
+		return
+	}
+	c.deny(limitRefusal)
+	writeReply(c.client, limitRefusal.appendTo(nil, ""))
+}
+
+// leave ends the connection. A panic ends only the connection it happened in.
+func (c *conn) leave() {
+	if p := recover(); p != nil {
+		c.s.log.Error("a connection's handler panicked", "client", c.rec.Client, "target", c.rec.Host, "panic", p, "stack", string(debug.Stack()))
+		c.markCutLocked()
+		c.close()
+		c.giveUp()
+	}
+	c.close()
+	c.s.mu.Lock()
+	delete(c.s.conns, c)
+	c.s.notify()
+	c.s.mu.Unlock()
+}
+
+// advance moves to the next state; false means that the connection was cut.
+func (c *conn) advance(to connState) bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	if c.cut {
+		return false
+	}
+	c.state = to
+	return true
+}
+
+// markCut notes that the connection is to be cut. s.mu is held; the caller calls
+// cutAll after releasing it, because closing a foreign connection may block.
+func (c *conn) markCut(why Reason) {
+	if !c.cut {
+		c.cut, c.cutReason = true, why
+	}
+	if c.cancel != nil {
+		c.cancel()
+	}
+}
+
+func (c *conn) markCutLocked() {
+	c.s.mu.Lock()
+	c.markCut("")
+	c.s.mu.Unlock()
+}
+
+func cutAll(conns []*conn) {
+	for _, c := range conns {
+		c.close()
+	}
+}
+
+// close closes both sides; whoever works on them notices.
+func (c *conn) close() {
+	c.s.mu.Lock()
+	client, upstream := c.client, c.upstream
+	c.s.mu.Unlock()
+	closeOrderly(client)
+	if upstream != nil {
+		closeOrderly(upstream)
+	}
+}
+
+// closeOrderly sends the end of the stream before it closes: with unread bytes
+// in its queue a socket that is merely closed resets its peer.
+func closeOrderly(c net.Conn) {
+	if w, ok := c.(interface{ CloseWrite() error }); ok {
+		w.CloseWrite()
+	}
+	c.Close()
+}
+
+// refuse hands in the record, if there was a request, and then answers with r:
+// whoever sees the reply can rely on the record. target is the parsed one.
+func (c *conn) refuse(r *refusal, target string, record bool) {
+	if record {
+		c.deny(r)
+	}
+	if c.advance(stateLinger) && writeReply(c.client, r.appendTo(nil, target)) == nil {
+		linger(c.client)
+	}
+}
+
+// deny hands in the record of a request that got reply r.
+func (c *conn) deny(r *refusal) {
+	c.rec.Decision, c.rec.Reason = DecisionDeny, r.reason
+	switch r.reason {
+	case DNSError, DialError, DialTimeout:
+		c.rec.Decision = DecisionAllow
+	default:
+		c.rec.Rule = r.rule
+	}
+	c.record()
+}
+
+// giveUp hands in the record of a request that ends without a reply: the client
+// has gone, the server has ended, or the handler has panicked.
+func (c *conn) giveUp() {
+	if c.rec.Decision == "" {
+		c.rec.Decision = DecisionDeny
+	}
+	if c.rec.Reason == "" {
+		c.rec.Reason = DialError
+	}
+	c.record()
+}
+
+// describe says for the log what a blocked Close waits for.
+func (c *conn) describe() string {
+	return fmt.Sprintf("connection of %s to %s (%s)", c.client.RemoteAddr(), c.target, stateNames[c.state])
+}

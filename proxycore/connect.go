@@ -1,0 +1,210 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
+)
+
+// request serves one request: parse, judge, look up, judge the addresses, dial,
+// answer, relay, always in this order. rest is what followed the head.
+func (c *conn) request(head requestHead, rest []byte) {
+	if head.method != http.MethodConnect {
+		c.refuse(methodRefusal, "", true)
+		return
+	}
+	target, err := ParseTarget(head.target)
+	if err != nil {
+		c.refuse(headRefusal(err), "", true)
+		return
+	}
+	c.rec.setTarget(target)
+	upstream, rest, refused := c.connect(target, rest)
+	switch {
+	case refused != nil:
+		c.refuse(refused, target.String(), true)
+	case upstream == nil:
+		c.giveUp()
+	default:
+		c.tunnel(upstream, rest)
+	}
+}
+
+// connect does everything between parsing and the reply. Without an upstream
+// and without a refusal the client is gone or the server has ended.
+func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
+	c.s.mu.Lock()
+	c.target = t
+	filter := c.s.filterFor(c.sv)
+	c.s.mu.Unlock()
+
+	d := filter.Decide(t)
+	if !d.Allowed {
+		return nil, nil, policyRefusal(d)
+	}
+	c.rec.Decision, c.rec.Rule = DecisionAllow, d.Rule
+
+	ctx, cancel := context.WithCancel(c.s.ctx)
+	defer cancel()
+	if !c.cancelWith(cancel) {
+		return nil, nil, nil
+	}
+	w := watchClient(c.client, cancel)
+	upstream, addr, refused := c.reach(ctx, filter, t)
+	early, gone := w.stop()
+	if gone || !c.cancelWith(nil) {
+		if upstream != nil {
+			upstream.Close()
+		}
+		return nil, nil, nil
+	}
+	if refused == nil {
+		refused = c.establish(filter, upstream, addr)
+	}
+	return upstream, append(rest, early...), refused
+}
+
+// reach resolves, judges the addresses and dials.
+func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (net.Conn, netip.AddrPort, *refusal) {
+	addrs := []netip.Addr{t.Addr}
+	if t.Host != "" {
+		var err error
+		if addrs, err = c.s.resolve(ctx, t.Host); err != nil {
+			c.s.log.Debug("lookup failed", "target", t.String(), "err", err)
+			return nil, netip.AddrPort{}, dnsRefusal(err)
+		}
+		if d := filter.DecideAddrs(t, addrs); !d.Allowed {
+			return nil, netip.AddrPort{}, policyRefusal(d)
+		}
+	}
+	if d := c.s.checkLocal(filter, t, addrs); !d.Allowed {
+		return nil, netip.AddrPort{}, policyRefusal(d)
+	}
+	upstream, addr, err := c.s.dial(ctx, addrs, t.Port)
+	if err != nil {
+		c.s.log.Debug("dial failed", "target", t.String(), "err", err)
+		return nil, netip.AddrPort{}, dialRefusal(err)
+	}
+	c.rec.setAddress(addr)
+	return upstream, addr, nil
+}
+
+// cancelWith sets what cutting the connection cancels; false means that it has
+// been cut.
+func (c *conn) cancelWith(cancel context.CancelFunc) bool {
+	c.s.mu.Lock()
+	defer c.s.mu.Unlock()
+	c.cancel = cancel
+	return !c.cut
+}
+
+// establish turns the connection into a tunnel, unless the policy has changed
+// since the request was judged and now refuses it.
+func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPort) *refusal {
+	c.s.mu.Lock()
+	d := Decision{Allowed: true}
+	if now := c.s.filterFor(c.sv); now != judgedBy {
+		d = judge(now, c.target, addr)
+	}
+	if d.Allowed {
+		c.upstream, c.addr, c.state = upstream, addr, stateTunnel
+		c.s.mu.Unlock()
+		return nil
+	}
+	c.s.mu.Unlock()
+	upstream.Close()
+	return policyRefusal(d)
+}
+
+// tunnel answers 200 and relays until the tunnel is over. After the 200 nothing
+// is written to the client but what the origin sent.
+func (c *conn) tunnel(upstream net.Conn, rest []byte) {
+	if err := writeReply(c.client, []byte(established)); err == nil {
+		stats := relay.Run(c.client, upstream, relay.Options{
+			Prefix:       rest,
+			IdleTimeout:  c.s.cfg.IdleTimeout,
+			TotalTimeout: c.s.cfg.TunnelTimeout,
+		})
+		c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down
+	}
+	c.s.mu.Lock()
+	c.rec.Reason = c.cutReason
+	c.s.mu.Unlock()
+	c.record()
+}
+
+const (
+	// watchDelay is how long a lookup and dial may take before the client is
+	// watched: most are over by then.
+	watchDelay = 100 * time.Millisecond
+	// watchBytes bounds what a client may send ahead while it is watched. With
+	// more it is not watched any further, and its bytes stay in its socket.
+	watchBytes = 64 << 10
+)
+
+// aLongTimeAgo is a deadline that wakes whoever waits on a connection.
+var aLongTimeAgo = time.Unix(1, 0)
+
+// watch notices a client that resets its connection while a slow lookup or dial
+// is in progress. The only portable way is to read; what is read is kept.
+//
+// The end of the client's stream is no reason to give up: a client may send all
+// it has, half-close, and wait for the answer.
+type watch struct {
+	client net.Conn
+	cancel func()
+	timer  *time.Timer
+	ended  chan struct{}
+	early  []byte // these two belong to the goroutine until ended is closed
+	gone   bool
+}
+
+func watchClient(client net.Conn, cancel func()) *watch {
+	w := &watch{client: client, cancel: cancel, ended: make(chan struct{})}
+	w.timer = time.AfterFunc(watchDelay, w.run)
+	return w
+}
+
+func (w *watch) run() {
+	defer close(w.ended)
+	defer func() {
+		if p := recover(); p != nil {
+			w.gone = true // a foreign connection type that cannot be read
+			w.cancel()
+		}
+	}()
+	buf := make([]byte, 4<<10)
+	for len(w.early) < watchBytes {
+		n, err := w.client.Read(buf)
+		w.early = append(w.early, buf[:n]...)
+		if err == nil {
+			continue
+		}
+		var timeout net.Error
+		if err != io.EOF && !(errors.As(err, &timeout) && timeout.Timeout()) {
+			w.gone = true
+			w.cancel()
+		}
+		return
+	}
+}
+
+// stop ends the watch. early is what the client has sent meanwhile.
+func (w *watch) stop() (early []byte, gone bool) {
+	if w.timer.Stop() {
+		return nil, false
+	}
+	w.client.SetReadDeadline(aLongTimeAgo)
+	<-w.ended
+	w.client.SetReadDeadline(time.Time{})
+	return w.early, w.gone
+}

@@ -1,0 +1,106 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+// interfacesAge is how old the snapshot of the host's addresses may be.
+const interfacesAge = 10 * time.Second
+
+// localAddrs is a cached snapshot of the addresses of the host's interfaces.
+type localAddrs struct {
+	log *slog.Logger
+
+	mu    sync.Mutex // guards the fields below
+	taken time.Time
+	addrs map[netip.Addr]bool
+}
+
+// refresh takes a new snapshot.
+func (l *localAddrs) refresh() error {
+	list, err := net.InterfaceAddrs()
+	if err != nil {
+		return err
+	}
+	addrs := make(map[netip.Addr]bool, len(list))
+	for _, a := range list {
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			addrs[p.Addr().Unmap().WithZone("")] = true
+		}
+	}
+	l.addrs, l.taken = addrs, time.Now()
+	return nil
+}
+
+// has reports whether a belongs to this host. Loopback and the unspecified
+// address always do: connecting to the latter is connecting to oneself.
+func (l *localAddrs) has(a netip.Addr) bool {
+	if a.IsLoopback() || a.IsUnspecified() {
+		return true
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if time.Since(l.taken) > interfacesAge {
+		if err := l.refresh(); err != nil {
+			// The last snapshot stays in force; try again in a while.
+			l.taken = time.Now()
+			l.log.Warn("cannot list the host's addresses, using the last list", "err", err)
+		}
+	}
+	return l.addrs[a]
+}
+
+// checkLocal refuses what leads back to this proxy or, unless an address pattern
+// admits it, to the host itself. The filter has admitted every address already,
+// but it does not know which public addresses are the host's own.
+func (s *Server) checkLocal(f *Filter, t Target, addrs []netip.Addr) Decision {
+	for _, a := range addrs {
+		local := s.local.has(a)
+		if s.ownListener(a, t.Port, local) {
+			return Decision{Reason: AddressNotAllowed}
+		}
+		if !local || a.IsLoopback() {
+			continue // loopback is special-purpose: the filter has decided it
+		}
+		if d := f.Decide(Target{Addr: a, Port: t.Port}); !d.Allowed {
+			return Decision{Reason: AddressNotAllowed, Rule: d.Rule}
+		}
+	}
+	return Decision{Allowed: true}
+}
+
+// ownListener reports whether connecting to a would reach one of the server's
+// own listeners. local says that a is an address of this host.
+func (s *Server) ownListener(a netip.Addr, port uint16, local bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sv := range s.serving {
+		if !sv.addr.IsValid() || sv.addr.Port() != port {
+			continue
+		}
+		own := sv.addr.Addr()
+		if own == a || a.IsUnspecified() || own.IsUnspecified() && local {
+			return true
+		}
+	}
+	return false
+}
+
+// listenAddr gives the address that l can be reached at from this process, or
+// none: a Unix socket has none, and neither has a listener that was made in
+// another network namespace.
+func listenAddr(l net.Listener) netip.AddrPort {
+	tcp, ok := l.Addr().(*net.TCPAddr)
+	if !ok || inForeignNamespace(l) {
+		return netip.AddrPort{}
+	}
+	ap := tcp.AddrPort()
+	return netip.AddrPortFrom(ap.Addr().Unmap().WithZone(""), ap.Port())
+}
