@@ -1,0 +1,176 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package check
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/conformance/internal/world"
+)
+
+// Session runs checks against one subject and keeps what they share: the world, the instances, the
+// observations of the vector tables. It is used by one goroutine.
+type Session struct {
+	subject Subject
+	world   *world.World
+	bound   time.Duration
+	head    time.Duration
+
+	instances map[string]*started
+	observed  map[string]*Observed
+}
+
+type started struct {
+	p   *Proxy
+	err error
+}
+
+// Times are the bounds of a session. The zero value means the defaults.
+type Times struct {
+	// Bound is how long what ought to happen at once may take: 3 s by default.
+	Bound time.Duration
+	// Head is the time the shared instances are to give a client for its head: 2 s by default.
+	Head time.Duration
+}
+
+// NewSession prepares a run against s in w; the caller closes first the session, then the world.
+func NewSession(s Subject, w *world.World, t Times) *Session {
+	if t.Bound <= 0 {
+		t.Bound = 3 * time.Second
+	}
+	if t.Head <= 0 {
+		t.Head = 2 * time.Second
+	}
+	return &Session{
+		subject: s, world: w, bound: t.Bound, head: t.Head,
+		instances: map[string]*started{}, observed: map[string]*Observed{},
+	}
+}
+
+func (s *Session) stopBound() time.Duration { return 3*s.bound + time.Second }
+
+// shared returns the instance for a policy, started on first use.
+func (s *Session) shared(name string, c Config) (*Proxy, error) {
+	if st, ok := s.instances[name]; ok {
+		return st.p, st.err
+	}
+	p, err := s.start(context.Background(), c)
+	s.instances[name] = &started{p, err}
+	return p, err
+}
+
+// start starts an instance with a directory and a log of its own, and sees to it that a Start that hangs
+// or panics is an error like any other.
+func (s *Session) start(ctx context.Context, c Config) (*Proxy, error) {
+	dir, err := os.MkdirTemp("", "egress-")
+	if err != nil {
+		return nil, fmt.Errorf("conformance: a directory for the backend: %w", err)
+	}
+	log := &tail{}
+	c.Dir, c.Log = dir, log
+	ctx, cancel := context.WithTimeout(ctx, s.startBound())
+	defer cancel()
+	inst, err := s.callStart(ctx, c)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%w: %w%s", ErrStart, err, quoted(log)), os.RemoveAll(dir))
+	}
+	var once sync.Once
+	var stopErr error
+	stop := func(ctx context.Context) error {
+		once.Do(func() {
+			stopErr = errors.Join(callStop(ctx, inst), os.RemoveAll(dir))
+		})
+		return stopErr
+	}
+	return &Proxy{Instance: inst, Config: c, log: log, stop: stop}, nil
+}
+
+func (s *Session) startBound() time.Duration { return 10*s.bound + time.Second }
+
+type startResult struct {
+	inst *Instance
+	err  error
+}
+
+func (s *Session) callStart(ctx context.Context, c Config) (*Instance, error) {
+	done := make(chan startResult, 1)
+	go func() {
+		var r startResult
+		defer func() {
+			if v := recover(); v != nil {
+				r.err = fmt.Errorf("Start panicked: %v", v)
+			}
+			done <- r
+		}()
+		r.inst, r.err = s.subject.Start(ctx, c)
+	}()
+	select {
+	case r := <-done:
+		return r.inst, errors.Join(r.err, s.sound(r))
+	case <-ctx.Done():
+		return nil, fmt.Errorf("Start has not returned within %v", s.startBound())
+	}
+}
+
+// sound checks that what Start returned can be used at all.
+func (s *Session) sound(r startResult) error {
+	switch {
+	case r.err != nil:
+		return nil
+	case r.inst == nil:
+		return errors.New("Start returned neither an instance nor an error")
+	case r.inst.Stop == nil:
+		return errors.New("Start returned an instance without Stop")
+	case r.inst.Addr == nil && r.inst.Launch == nil:
+		return errors.New("Start returned an instance with neither Addr nor Launch: there is no way to it")
+	}
+	return nil
+}
+
+func callStop(ctx context.Context, inst *Instance) (err error) {
+	done := make(chan error, 1)
+	go func() {
+		defer func() {
+			if v := recover(); v != nil {
+				done <- fmt.Errorf("Stop panicked: %v", v)
+			}
+		}()
+		done <- inst.Stop(ctx)
+	}()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return fmt.Errorf("Stop has not returned: %w", ctx.Err())
+	}
+}
+
+func quoted(t *tail) string {
+	if s := t.String(); s != "" {
+		return "; it said:\n" + s
+	}
+	return ""
+}
+
+// Close stops the shared instances.
+func (s *Session) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
+	defer cancel()
+	var errs []error
+	for name, st := range s.instances {
+		if st.p == nil {
+			continue
+		}
+		if err := st.p.stop(ctx); err != nil {
+			errs = append(errs, fmt.Errorf("conformance: stopping the instance for policy %s: %w", name, err))
+		}
+	}
+	clear(s.instances)
+	return errors.Join(errs...)
+}

@@ -1,0 +1,25 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build !linux
+
+package probe
+
+import (
+	"errors"
+	"os/exec"
+)
+
+var inherited []string
+
+func look(*Report) {}
+
+func killSelf(int) error { return errors.ErrUnsupported }
+
+func detach(*exec.Cmd) {}
+
+func tryRaw() Result { return failed(errors.ErrUnsupported) }
+
+func tryConfigure() Result { return failed(errors.ErrUnsupported) }
+
+func tryUnshare(Action) Result { return failed(errors.ErrUnsupported) }

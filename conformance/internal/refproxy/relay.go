@@ -1,0 +1,132 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package refproxy
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"net"
+	"sync"
+	"time"
+)
+
+type half interface {
+	net.Conn
+	CloseWrite() error
+}
+
+// tunnel relays until both directions have ended; an error in one of them ends both.
+func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
+	f := p.o.Faults
+	if !p.track(origin) {
+		origin.Close()
+		return
+	}
+	defer p.untrack(origin)
+	if !f.Has(TunnelHeadTimeout) {
+		client.SetReadDeadline(time.Time{})
+	}
+	c := client.(half)
+	var once sync.Once
+	cut := func() {
+		once.Do(func() {
+			if f.Has(OriginKept) {
+				reset(client)
+				return
+			}
+			if f.Has(ClientKept) {
+				reset(origin)
+				return
+			}
+			reset(origin)
+			reset(client)
+		})
+	}
+	var wg sync.WaitGroup
+	wg.Go(func() { p.direction(origin, up{br, c}, c, cut, true) })
+	if f.Has(WaitsForClient) {
+		br.Peek(1)
+	}
+	wg.Go(func() { p.direction(c, origin, origin, cut, false) })
+	wg.Wait()
+	if f.Has(OriginKept) || f.Has(ClientKept) {
+		<-p.ctx.Done()
+	}
+}
+
+// up reads what came behind the head first.
+type up struct {
+	*bufio.Reader
+	net.Conn
+}
+
+func (u up) Read(p []byte) (int, error) { return u.Reader.Read(p) }
+
+// direction copies one way and passes the end on.
+func (p *Proxy) direction(dst half, src io.Reader, from half, cut func(), up bool) {
+	f := p.o.Faults
+	err := p.copy(dst, src, up)
+	if err != nil {
+		if f.Has(InjectsAnswer) && !up {
+			io.WriteString(dst, "HTTP/1.1 502 Bad Gateway\r\n\r\n")
+		}
+		cut()
+		return
+	}
+	switch {
+	case f.Has(EndsBoth):
+		cut()
+	case f.Has(UpEndLost) && up, f.Has(DownEndLost) && !up:
+	default:
+		dst.CloseWrite()
+	}
+}
+
+var oneAtATime sync.Mutex
+
+// copy is io.Copy with places for faults; nil means that the source has ended in good order.
+func (p *Proxy) copy(dst io.Writer, src io.Reader, up bool) error {
+	f := p.o.Faults
+	buf := make([]byte, 32<<10)
+	total := 0
+	for {
+		n, err := src.Read(buf)
+		b := buf[:n]
+		if f.Has(Truncates) && total+n > 64<<10 {
+			return nil
+		}
+		if f.Has(FlipsByte) && total <= 1<<20 && total+n > 1<<20 {
+			b[1<<20-total] ^= 1
+		}
+		total += n
+		if n > 0 {
+			if f.Has(StallsOthers) {
+				oneAtATime.Lock()
+			}
+			_, werr := dst.Write(b)
+			if f.Has(StallsOthers) {
+				oneAtATime.Unlock()
+			}
+			if werr != nil {
+				return werr
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// reset closes so that the peer sees a reset rather than an orderly end.
+func reset(c net.Conn) {
+	if t, ok := c.(*net.TCPConn); ok {
+		t.SetLinger(0)
+	}
+	c.Close()
+}
+

@@ -1,0 +1,103 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package world
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/fixtures"
+)
+
+// Mark is a point in the witness's record.
+type Mark struct{ m fixtures.Mark }
+
+// Seen is what the second witness saw after a mark: nothing in it comes from the client.
+type Seen struct {
+	// Connections are the addresses origins accepted connections on.
+	Connections []netip.AddrPort
+	// Attempts are the addresses somebody sent a packet to, loopback and the name server apart.
+	Attempts []netip.AddrPort
+	// Queries are the names asked from the name server, as "TYPE name".
+	Queries []string
+}
+
+// Mark returns the point up to which everything sent so far is recorded.
+func (w *World) Mark() (Mark, error) {
+	m, err := w.fake.Witness().Mark()
+	if err != nil {
+		return Mark{}, fmt.Errorf("conformance: the witness: %w", err)
+	}
+	return Mark{m}, nil
+}
+
+// Since returns what happened after m. Packets to and from the addresses in except (the proxy's own
+// door) are left out.
+func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, error) {
+	e, err := w.fake.Witness().Since(m.m)
+	if err != nil {
+		return Seen{}, fmt.Errorf("conformance: the witness: %w", err)
+	}
+	var s Seen
+	for _, c := range e.Connections {
+		s.Connections = append(s.Connections, unmap(c.Local()))
+	}
+	for _, p := range e.Out() {
+		src, dst := unmap(p.Src), unmap(p.Dst)
+		if p.DNS || answers(src, dst) || slices.Contains(except, dst) || slices.Contains(except, src) {
+			continue
+		}
+		s.Attempts = append(s.Attempts, dst)
+	}
+	for _, q := range e.Queries {
+		s.Queries = append(s.Queries, q.Type+" "+q.Name)
+	}
+	return s, nil
+}
+
+// answers reports that a packet goes back to a client rather than out to an origin: an ICMP error.
+func answers(src, dst netip.AddrPort) bool {
+	return src.Port() == 0 && dst.Port() == 0 && src.Addr() == dst.Addr()
+}
+
+func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+
+// Dials are the distinct addresses that were connected to, or that packets were sent to.
+func (s Seen) Dials() []netip.AddrPort {
+	all := slices.Concat(s.Connections, s.Attempts)
+	slices.SortFunc(all, netip.AddrPort.Compare)
+	return slices.Compact(all)
+}
+
+// Origin is one line for the failure text.
+func (s Seen) Origin() string {
+	if d := s.Dials(); len(d) > 0 {
+		return fmt.Sprintf("%d connection(s) or attempt(s), to %s", len(d), list(d))
+	}
+	return "no connection"
+}
+
+// DNS is one line for the failure text.
+func (s Seen) DNS() string {
+	if len(s.Queries) == 0 {
+		return "no query"
+	}
+	return fmt.Sprintf("%d query(s): %s", len(s.Queries), list(s.Queries))
+}
+
+// list prints the first few of many.
+func list[T any](all []T) string {
+	const most = 8
+	var text []string
+	for i, a := range all {
+		if i == most {
+			text = append(text, fmt.Sprintf("and %d more", len(all)-most))
+			break
+		}
+		text = append(text, fmt.Sprint(a))
+	}
+	return strings.Join(text, ", ")
+}
