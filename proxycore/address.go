@@ -40,8 +40,12 @@ func guardBits(a netip.Addr) (bits int, special bool) {
 		bits, special = guardBits(low4(a))
 		return nat64Bits + bits, special
 	}
-	for i := range specialBlocks {
-		if b := &specialBlocks[i]; b.prefix.Contains(a) {
+	blocks := specialBlocks6
+	if a.Is4() {
+		blocks = specialBlocks4
+	}
+	for i := range blocks {
+		if b := &blocks[i]; b.prefix.Contains(a) {
 			return b.prefix.Bits(), !b.global
 		}
 	}

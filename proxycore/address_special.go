@@ -17,9 +17,12 @@ type block struct {
 	global bool
 }
 
-// specialBlocks holds the blocks below, the smallest first, so that the first
-// one that contains an address is the smallest that does.
-var specialBlocks = sortBlocks(ianaIPv4, ianaIPv6, otherBlocks, metadataBlocks)
+// specialBlocks4 and specialBlocks6 hold the blocks below, the smallest first,
+// so that the first one that contains an address is the smallest that does.
+var (
+	specialBlocks4 = sortBlocks(true, ianaIPv4, otherBlocks, metadataBlocks)
+	specialBlocks6 = sortBlocks(false, ianaIPv6, otherBlocks, metadataBlocks)
+)
 
 // ianaIPv4 is the IANA IPv4 Special-Purpose Address Registry (RFC 6890),
 // https://www.iana.org/assignments/iana-ipv4-special-registry. Entries marked
@@ -114,11 +117,10 @@ func special(prefix string) block { return block{prefix: netip.MustParsePrefix(p
 // global returns the block of a prefix that is public within a guarded one.
 func global(prefix string) block { return block{prefix: netip.MustParsePrefix(prefix), global: true} }
 
-// sortBlocks joins the registries, the smallest blocks first.
-func sortBlocks(registries ...[]block) []block {
+// sortBlocks joins the blocks of one family, the smallest first.
+func sortBlocks(is4 bool, registries ...[]block) []block {
 	all := slices.Concat(registries...)
-	slices.SortFunc(all, func(a, b block) int {
-		return cmp.Or(cmp.Compare(b.prefix.Bits(), a.prefix.Bits()), a.prefix.Addr().Compare(b.prefix.Addr()))
-	})
+	all = slices.DeleteFunc(all, func(b block) bool { return b.prefix.Addr().Is4() != is4 })
+	slices.SortFunc(all, func(a, b block) int { return cmp.Compare(b.prefix.Bits(), a.prefix.Bits()) })
 	return all
 }

@@ -70,9 +70,11 @@ func parseTarget(authority string) (Target, *TargetError) {
 	if problem != "" {
 		return Target{}, malformed(problem)
 	}
-	// netip refuses leading zeros, which some systems read as octal.
-	if addr, err := netip.ParseAddr(host); err == nil {
-		return Target{Addr: addr, Port: port}, nil
+	if isDigit(host, len(host)-1) {
+		// netip refuses leading zeros, which some systems read as octal.
+		if addr, err := netip.ParseAddr(host); err == nil {
+			return Target{Addr: addr, Port: port}, nil
+		}
 	}
 	name, terr := canonicalHost(host)
 	if terr != nil {
