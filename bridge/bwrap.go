@@ -1,0 +1,130 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+)
+
+// bwrapOption describes an option of bwrap(1) that callers may pass.
+type bwrapOption struct {
+	arity  int  // how many arguments follow
+	dest   int  // which of them, from 1, is a path in the sandbox that is changed; 0 is none
+	source int  // which of them, from 1, is a path of the host; 0 is none
+	mount  bool // something is mounted on dest
+}
+
+// bwrapOptions are the options about the file system, the working directory and
+// the environment. Everything else is refused: --share-net, --cap-add and
+// --seccomp would open the sandbox, --args would bring in anything, options that
+// take a descriptor cannot work as the caller's descriptors are not passed on, and
+// --hostname, --uid and --gid need namespaces that the sandbox does not have.
+var bwrapOptions = map[string]bwrapOption{
+	"--bind":         {arity: 2, source: 1, dest: 2, mount: true},
+	"--bind-try":     {arity: 2, source: 1, dest: 2, mount: true},
+	"--ro-bind":      {arity: 2, source: 1, dest: 2, mount: true},
+	"--ro-bind-try":  {arity: 2, source: 1, dest: 2, mount: true},
+	"--dev-bind":     {arity: 2, source: 1, dest: 2, mount: true},
+	"--dev-bind-try": {arity: 2, source: 1, dest: 2, mount: true},
+	"--tmpfs":        {arity: 1, dest: 1, mount: true},
+	"--dev":          {arity: 1, dest: 1, mount: true},
+	"--overlay-src":  {arity: 1, source: 1},
+	"--overlay":      {arity: 3, source: 1, dest: 3, mount: true},
+	"--tmp-overlay":  {arity: 1, dest: 1, mount: true},
+	"--ro-overlay":   {arity: 1, dest: 1, mount: true},
+	"--dir":          {arity: 1, dest: 1},
+	"--symlink":      {arity: 2, dest: 2},
+	"--remount-ro":   {arity: 1, dest: 1},
+	"--chmod":        {arity: 2, dest: 2},
+	"--perms":        {arity: 1},
+	"--size":         {arity: 1},
+	"--chdir":        {arity: 1},
+	"--setenv":       {arity: 2},
+	"--unsetenv":     {arity: 1},
+	"--clearenv":     {},
+}
+
+// bwrapLayout is what checking the caller's arguments tells about them.
+type bwrapLayout struct{ root, dev bool } // whether they mount something on / and on /dev
+
+// checkBwrapArgs makes sure that args are whole options from bwrapOptions, and
+// that they leave /proc alone.
+func checkBwrapArgs(args []string) (bwrapLayout, error) {
+	var l bwrapLayout
+	for i := 0; i < len(args); {
+		name := args[i]
+		o, ok := bwrapOptions[name]
+		if !ok {
+			return l, fmt.Errorf("bridge: bwrap argument %q is not allowed: only options about files, "+
+				"the working directory and the environment are, such as --bind SRC DEST or --tmpfs DEST", name)
+		}
+		values := args[i+1:]
+		if len(values) < o.arity {
+			return l, fmt.Errorf("bridge: bwrap argument %s takes %d arguments and has %d", name, o.arity, len(values))
+		}
+		values = values[:o.arity]
+		if slices.ContainsFunc(values, func(v string) bool { return strings.ContainsRune(v, 0) }) {
+			return l, fmt.Errorf("bridge: bwrap argument %s has a NUL byte in %q", name, values)
+		}
+		if err := checkProc(name, o, values); err != nil {
+			return l, err
+		}
+		if o.mount {
+			dest := path.Clean("/" + values[o.dest-1])
+			l.root = l.root || dest == "/"
+			l.dev = l.dev || dest == "/dev"
+		}
+		i += 1 + o.arity
+	}
+	return l, nil
+}
+
+// checkProc refuses the host's /proc as a source, which would show the host's
+// processes and let uid 0 set its sysctls, and the sandbox's own as a destination.
+func checkProc(name string, o bwrapOption, values []string) error {
+	for _, at := range []int{o.source, o.dest} {
+		if at == 0 {
+			continue
+		}
+		if p := path.Clean("/" + values[at-1]); p == "/proc" || strings.HasPrefix(p, "/proc/") {
+			return fmt.Errorf("bridge: bwrap argument %s %s is not allowed: the sandbox always has its own /proc, "+
+				"and never the host's", name, strings.Join(values, " "))
+		}
+	}
+	return nil
+}
+
+// bwrapArgs builds the arguments of bwrap that make a sandbox and start inner in it.
+//
+// The network is unshared first and last, so that neither a reader nor a bwrap
+// that stops at its first mistake can miss it. The caller's options come
+// between the file system that they amend and the mounts that must stay as they are.
+// The init gets the capabilities that it needs to empty the bounding set (which bwrap
+// does not do for root) and, with lowPort, to bind a port below 1024; it drops them
+// before it executes the command.
+func bwrapArgs(user []string, lowPort bool, inner ...string) ([]string, error) {
+	l, err := checkBwrapArgs(user)
+	if err != nil {
+		return nil, err
+	}
+	args := []string{"--unshare-net"}
+	if !l.root {
+		args = append(args, "--dev-bind", "/", "/")
+	}
+	args = append(args, user...)
+	if l.root && !l.dev {
+		// A bind of / without device access, or an empty /, has no working /dev/null.
+		args = append(args, "--dev", "/dev")
+	}
+	args = append(args, "--proc", "/proc", "--unshare-pid", "--unshare-ipc",
+		"--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
+	if lowPort {
+		args = append(args, "--cap-add", "CAP_NET_BIND_SERVICE")
+	}
+	args = append(args, "--die-with-parent", "--new-session", "--unshare-net", "--")
+	return append(args, inner...), nil
+}

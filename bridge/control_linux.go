@@ -1,0 +1,157 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+
+	"golang.org/x/sys/unix"
+)
+
+// Descriptors that the processes on the way into a sandbox find open. The
+// command finds none of them.
+const (
+	fdControl = 3 // SEQPACKET socket whose far end this library's user holds
+	fdSelf    = 4 // O_PATH descriptor of the running program
+	fdSuper   = 5 // SEQPACKET socket to the supervisor
+)
+
+// maxMessage bounds one message on the control socket.
+const maxMessage = 16 << 10
+
+// message is what the two ends of the control socket say to each other. The
+// packets are small, so a send never blocks for long.
+type message struct {
+	// Started is the first thing a child says: it has its own copies of the
+	// descriptors, and the parent may let go of its.
+	Started bool `json:",omitempty"`
+	// Params goes to the process inside, before the child is even started.
+	Params *params `json:",omitempty"`
+	// Listener comes with exactly one descriptor.
+	Listener bool `json:",omitempty"`
+	// Attached answers Listener: the proxy accepts connections now.
+	Attached bool `json:",omitempty"`
+	// Error answers Listener: the sandbox must not start.
+	Error string `json:",omitempty"`
+}
+
+// params is all that the process inside must know. The command and its
+// environment travel the usual way, so they have no limit but the kernel's.
+type params struct {
+	Port     int
+	NetNS    string // of the host, as in readlink /proc/self/ns/net
+	PIDNS    string
+	CABundle string
+	NoProxy  string // as in proxycore.Bouquet
+	Terminal bool
+}
+
+// socketpair returns the two ends of a new SEQPACKET socket: messages keep
+// their borders, and the death of one side is an end of file on the other.
+func socketpair() (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("bridge: make control socket: %w", err)
+	}
+	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
+}
+
+// sendFD writes m, and passes fd with it if it is not negative, on a blocking socket.
+func sendFD(sock int, m message, fd int) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	var oob []byte
+	if fd >= 0 {
+		oob = unix.UnixRights(fd)
+	}
+	for {
+		err = unix.Sendmsg(sock, b, oob, nil, unix.MSG_NOSIGNAL)
+		if !errors.Is(err, unix.EINTR) {
+			return err
+		}
+	}
+}
+
+// receive reads the next message from a blocking socket; io.EOF is the end.
+func receive(sock int) (message, error) {
+	b := make([]byte, maxMessage)
+	for {
+		n, _, err := unix.Recvfrom(sock, b, 0)
+		switch {
+		case errors.Is(err, unix.EINTR):
+			continue
+		case err != nil:
+			return message{}, err
+		case n == 0:
+			return message{}, io.EOF
+		}
+		var m message
+		return m, json.Unmarshal(b[:n], &m)
+	}
+}
+
+// receiveFDs is receive for the host's side: it also returns the descriptors
+// that came along, which are the caller's to close, even with an error.
+func receiveFDs(c *net.UnixConn) (message, []int, error) {
+	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*8))
+	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	if err != nil {
+		return message{}, nil, err
+	}
+	if n == 0 && oobn == 0 {
+		return message{}, nil, io.EOF
+	}
+	var fds []int
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	for _, c := range cmsgs {
+		got, perr := unix.ParseUnixRights(&c)
+		fds, err = append(fds, got...), errors.Join(err, perr)
+	}
+	if flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
+		err = errors.Join(err, errors.New("bridge: message on the control socket was cut short"))
+	}
+	var m message
+	return m, fds, errors.Join(err, json.Unmarshal(b[:n], &m))
+}
+
+// send writes m from the host's side.
+func send(c *net.UnixConn, m message) error {
+	b, err := json.Marshal(m)
+	if err != nil {
+		return err
+	}
+	if len(b) > maxMessage {
+		return fmt.Errorf("bridge: message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
+	}
+	_, err = c.Write(b)
+	return err
+}
+
+// awaitHangup blocks until the other end of sock is closed. It reads nothing.
+func awaitHangup(sock int) {
+	for {
+		p := []unix.PollFd{{Fd: int32(sock)}} // hang-ups are reported unasked
+		n, err := unix.Poll(p, -1)
+		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}
+
+// namespace names this process's namespace of a kind ("net", "pid") such that
+// two processes are in the same one exactly when the names are equal.
+func namespace(kind string) (string, error) {
+	name, err := os.Readlink("/proc/self/ns/" + kind)
+	if err != nil {
+		return "", fmt.Errorf("bridge: find out this process's %s namespace: %w", kind, err)
+	}
+	return name, nil
+}

@@ -1,0 +1,176 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// initInside is what bwrap starts: it hands the listener out, tells the
+// supervisor which process it is, and becomes the command.
+func initInside(argv []string) error {
+	if err := closeInherited(fdControl, fdSelf, fdSuper); err != nil {
+		return err
+	}
+	p, err := readParams()
+	if err != nil {
+		return err
+	}
+	env, err := handOff(p)
+	if err != nil {
+		return err
+	}
+	// bwrap made a session, but its own process leads that.
+	if _, err := unix.Setsid(); err != nil {
+		return fmt.Errorf("bridge: start a session for the command: %w", err)
+	}
+	if p.Terminal {
+		if err := unix.IoctlSetInt(0, unix.TIOCSCTTY, 0); err != nil {
+			return fmt.Errorf("bridge: make standard input the controlling terminal: %w", err)
+		}
+	}
+	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	if err := introduce(); err != nil {
+		return err
+	}
+	if err := sealDescriptors(); err != nil {
+		return err
+	}
+	return become(argv, env)
+}
+
+// introduce lets the supervisor know this process, which will be the command's:
+// the kernel adds the credentials, with the process id as the supervisor
+// sees it, and the supervisor answers when it can pass signals on.
+func introduce() error {
+	if err := sendFD(fdSuper, message{Started: true}, -1); err != nil {
+		return fmt.Errorf("bridge: reach the supervisor: %w", err)
+	}
+	if m, err := receive(fdSuper); err != nil || !m.Started {
+		return errors.New("bridge: the sandbox's supervisor is gone")
+	}
+	return nil
+}
+
+func readParams() (params, error) {
+	if !isControl(fdControl) {
+		return params{}, errNotAlone
+	}
+	m, err := receive(fdControl)
+	if err != nil || m.Params == nil {
+		return params{}, hostGone(err)
+	}
+	return *m.Params, nil
+}
+
+func hostGone(err error) error {
+	if err == nil || errors.Is(err, io.EOF) {
+		err = errors.New("the process that started it is gone, or does not want it any more")
+	}
+	return fmt.Errorf("bridge: sandbox is not needed: %w", err)
+}
+
+// handOff listens on 127.0.0.1, passes the listener out, and returns the
+// command's environment once the proxy accepts connections on it.
+func handOff(p params) (env []string, err error) {
+	if err := checkInside(p.NetNS, p.PIDNS); err != nil {
+		return nil, err
+	}
+	port, err := passListener(p.Port)
+	if err != nil {
+		return nil, err
+	}
+	m, err := receive(fdControl)
+	switch {
+	case err != nil:
+		return nil, hostGone(err)
+	case !m.Attached:
+		return nil, errors.New(m.Error)
+	}
+	return proxycore.Environ(os.Environ(), proxycore.Bouquet{
+		ProxyURL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
+		CABundle: p.CABundle,
+		NoProxy:  p.NoProxy,
+	}), nil
+}
+
+// checkInside makes sure that this process is where it is meant to be. A bwrap
+// that did not unshare the network must never lead to an open one.
+func checkInside(hostNet, hostPID string) error {
+	for _, ns := range []struct{ kind, host string }{{"net", hostNet}, {"pid", hostPID}} {
+		here, err := namespace(ns.kind)
+		if err != nil {
+			return err
+		}
+		if here == ns.host || ns.host == "" {
+			return fmt.Errorf("bridge: the sandbox shares the host's %s namespace: refusing to run the command", ns.kind)
+		}
+	}
+	up, err := loopback(false)
+	if err != nil {
+		return err
+	}
+	if !up {
+		return errors.New("bridge: the loopback interface in the sandbox is down")
+	}
+	return nil
+}
+
+// loopback reports whether lo is up, and brings it up first if asked to.
+func loopback(bringUp bool) (bool, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return false, fmt.Errorf("bridge: look at the loopback interface: %w", err)
+	}
+	defer unix.Close(fd)
+	req, err := unix.NewIfreq("lo")
+	if err != nil {
+		return false, err
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, req); err != nil {
+		return false, fmt.Errorf("bridge: look at the loopback interface: %w", err)
+	}
+	if !bringUp {
+		return req.Uint16()&unix.IFF_UP != 0, nil
+	}
+	req.SetUint16(req.Uint16() | unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, req); err != nil {
+		return false, fmt.Errorf("bridge: bring the loopback interface up: %w", err)
+	}
+	return true, nil
+}
+
+// passListener opens the listener and passes it out; this process keeps no copy.
+func passListener(port int) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return 0, fmt.Errorf("bridge: open a listener in the sandbox: %w", err)
+	}
+	defer unix.Close(fd)
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		return 0, fmt.Errorf("bridge: bind 127.0.0.1:%d in the sandbox: %w", port, err)
+	}
+	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
+		return 0, fmt.Errorf("bridge: listen in the sandbox: %w", err)
+	}
+	sa, err := unix.Getsockname(fd)
+	if err != nil {
+		return 0, fmt.Errorf("bridge: find out the port of the sandbox's listener: %w", err)
+	}
+	if err := sendFD(fdControl, message{Listener: true}, fd); err != nil {
+		return 0, hostGone(err)
+	}
+	return sa.(*unix.SockaddrInet4).Port, nil
+}

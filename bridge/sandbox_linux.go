@@ -1,0 +1,155 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// killDelay is how long a sandbox's supervisor has to end it before it is killed itself.
+const killDelay = 5 * time.Second
+
+func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, arg []string) (*exec.Cmd, error) {
+	if err := s.check(h, name); err != nil {
+		return nil, err
+	}
+	mode, err := probe(ctx, s.mode())
+	if err != nil {
+		return nil, err
+	}
+	p, err := s.params(h)
+	if err != nil {
+		return nil, err
+	}
+	argv := append([]string{name}, arg...)
+	role := roleSuperviseOwn
+	if mode == Bwrap {
+		if argv, err = s.throughBwrap(argv); err != nil {
+			return nil, err
+		}
+		role = roleSuperviseBwrap
+	}
+	cmd := exec.CommandContext(ctx, runningProgram)
+	cmd.Args = append([]string{"sallyport-sandbox", role}, argv...)
+	// Signals reach the command by being passed on, and only so: a Ctrl-C must
+	// not come twice.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.WaitDelay = killDelay
+	if err := s.guard(ctx, cmd, h, p); err != nil {
+		return nil, err
+	}
+	return cmd, nil
+}
+
+// check finds the mistakes that need no look at the system.
+func (s Sandbox) check(h *proxycore.Handle, name string) error {
+	switch {
+	case !initialised.Load():
+		return errors.New("bridge: Init was not called: call bridge.Init() first thing in main (in a test, in TestMain)")
+	case h == nil:
+		return errors.New("bridge: no proxy for the sandbox: the handle is nil")
+	case name == "":
+		return errors.New("bridge: no command to run in the sandbox")
+	case s.Port < 0 || s.Port > 65535:
+		return fmt.Errorf("bridge: sandbox port %d is not between 0 and 65535", s.Port)
+	case s.Mode == UserNS && len(s.BwrapArgs) > 0:
+		return errors.New("bridge: bwrap arguments were given, but the sandbox mode is userns: use bwrap or auto")
+	}
+	_, err := checkBwrapArgs(s.BwrapArgs)
+	return err
+}
+
+// mode is what to ask probe for: with arguments for bwrap, nothing else will do.
+func (s Sandbox) mode() Mode {
+	if len(s.BwrapArgs) > 0 {
+		return Bwrap
+	}
+	return s.Mode
+}
+
+// params gathers what the init must know.
+func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
+	p = params{Port: s.Port, CABundle: h.CABundle(), Terminal: s.Terminal}
+	if s.bypassesLoopback(h) {
+		p.NoProxy = "-"
+	}
+	var errNet, errPID error
+	p.NetNS, errNet = namespace("net")
+	p.PIDNS, errPID = namespace("pid")
+	return p, errors.Join(errNet, errPID)
+}
+
+// bypassesLoopback reports whether NO_PROXY must be empty: the policy admits
+// something on the host's loopback, which clients must ask the proxy for.
+func (s Sandbox) bypassesLoopback(h *proxycore.Handle) bool {
+	if s.Filter != nil {
+		return s.Filter.AdmitsLoopback()
+	}
+	for _, kv := range h.Environ(nil) {
+		if v, ok := strings.CutPrefix(kv, "NO_PROXY="); ok {
+			return v == ""
+		}
+	}
+	return false
+}
+
+// throughBwrap returns the command line that runs argv under bwrap.
+func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
+	path, err := findBwrap()
+	if err != nil {
+		return nil, err
+	}
+	lowPort := s.Port > 0 && s.Port < 1024
+	args, err := bwrapArgs(s.BwrapArgs, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
+	return append([]string{path}, args...), err
+}
+
+// guard opens the gate for cmd and ties the two lives together.
+func (s Sandbox) guard(ctx context.Context, cmd *exec.Cmd, h *proxycore.Handle, p params) error {
+	self, err := openSelf()
+	if err != nil {
+		return err
+	}
+	g, control, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter}, p)
+	if err != nil {
+		self.Close()
+		return err
+	}
+	g.child = append(g.child, self)
+	cmd.ExtraFiles = []*os.File{control, self}
+	cmd.Cancel = func() error {
+		// The supervisor, rather than be killed, kills the sandbox and sees it end.
+		if err := g.kill(); errors.Is(err, net.ErrClosed) {
+			return os.ErrProcessDone
+		}
+		return nil
+	}
+	// A command that is let go of without being started takes its gate along.
+	runtime.AddCleanup(cmd, (*gate).abandon, g)
+	g.serve(ctx)
+	return nil
+}
+
+// openSelf opens the running program such that it can be executed, but neither
+// read nor written, where its file is not in sight.
+func openSelf() (*os.File, error) {
+	fd, err := unix.Open(runningProgram, unix.O_PATH|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: open %s: %w", runningProgram, err)
+	}
+	return os.NewFile(uintptr(fd), "self"), nil
+}

@@ -1,0 +1,194 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// maxSocketPath is what fits into sockaddr_un(7) beside the final NUL, in bytes.
+const maxSocketPath = 107
+
+func (s Socket) start(ctx context.Context, h *proxycore.Handle) (*proxycore.Handle, error) {
+	if h == nil {
+		return nil, errors.New("bridge: no proxy for the socket: the handle is nil")
+	}
+	with, err := s.bridge(ctx, h)
+	switch {
+	case err == nil:
+		return with, nil
+	case s.BestEffort != nil:
+		s.BestEffort(err)
+		return h, nil
+	}
+	return nil, errors.Join(err, h.Close())
+}
+
+func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Handle, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("bridge: start the socket bridge: %w", err)
+	}
+	b, err := s.listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	detach, err := h.Attach(b.listener, proxycore.Listening{Name: b.path})
+	if err != nil {
+		b.listener.Close()
+		return nil, errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
+	}
+	return h.WithSocket(b.path, sync.OnceValue(func() error {
+		err := b.remove() // first, so that nobody finds a path that leads nowhere
+		detach()
+		return err
+	})), nil
+}
+
+// boundSocket is a listening socket in the file system.
+type boundSocket struct {
+	path     string
+	listener *peerListener
+	dir      *socketDir
+	name     string // in dir
+	ino      uint64 // so that only this socket is ever removed, not its successor's
+}
+
+func (s Socket) listen(ctx context.Context) (*boundSocket, error) {
+	if s.Path == "" {
+		return s.listenFresh()
+	}
+	path, err := filepath.Abs(s.Path)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: socket path %q: %w", s.Path, err)
+	}
+	if err := checkPath(path); err != nil {
+		return nil, err
+	}
+	dir, err := openDir(filepath.Dir(path))
+	if err != nil {
+		return nil, err
+	}
+	b, err := s.listenAt(ctx, dir, path)
+	if err != nil {
+		return nil, errors.Join(err, dir.close())
+	}
+	return b, nil
+}
+
+// checkPath refuses what connect(2) could not be given.
+func checkPath(path string) error {
+	if strings.ContainsRune(path, 0) {
+		return fmt.Errorf("bridge: socket path %q has a NUL byte", path)
+	}
+	if len(path) > maxSocketPath {
+		return fmt.Errorf("bridge: socket path %s is %d bytes long and the limit for Unix sockets is %d: choose a shorter one",
+			path, len(path), maxSocketPath)
+	}
+	return nil
+}
+
+func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*boundSocket, error) {
+	// Starters and closers take turns, or one could take another's live socket for a stale one.
+	unlock, err := dir.lock(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	name := filepath.Base(path)
+	stale, err := dir.vacant(name)
+	if err != nil {
+		return nil, err
+	}
+	return s.bind(dir, name, path, stale)
+}
+
+// bind makes the socket under a passing name, and gives it its own when it
+// already listens: whoever sees the file can connect.
+func (s Socket) bind(dir *socketDir, name, path string, replace bool) (*boundSocket, error) {
+	passing, err := passingName()
+	if err != nil {
+		return nil, err
+	}
+	fd, ino, err := dir.bindSocket(passing)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: make socket %s: %w", path, err)
+	}
+	f := os.NewFile(uintptr(fd), path)
+	defer f.Close() // FileListener duplicates it
+	if err := dir.rename(passing, name, replace); err != nil {
+		_ = unix.Unlinkat(dir.fd(), passing, 0)
+		return nil, fmt.Errorf("bridge: make socket %s: %w", path, err)
+	}
+	l, err := net.FileListener(f)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("bridge: use socket %s: %w", path, err), dir.unlink(name, ino))
+	}
+	uids := append([]uint32{uint32(os.Geteuid())}, s.AllowUIDs...)
+	return &boundSocket{
+		path: path, dir: dir, name: name, ino: ino,
+		listener: &peerListener{UnixListener: l.(*net.UnixListener), uids: uids, path: path},
+	}, nil
+}
+
+// remove takes the socket out of the file system, if it is still this one, and
+// its directory, if it was made for it.
+func (b *boundSocket) remove() error {
+	// Without the lock the worst is that a starter has to be told to try again.
+	unlock, err := b.dir.lock(context.Background())
+	if err == nil {
+		defer unlock()
+	}
+	return errors.Join(b.dir.unlink(b.name, b.ino), b.dir.close())
+}
+
+// peerListener accepts connections of certain users only, as SO_PEERCRED tells
+// them. The mode of the file says the same, but not to who got hold of it otherwise.
+type peerListener struct {
+	*net.UnixListener
+	uids []uint32
+	path string
+}
+
+// Accept returns the next connection of a user who is allowed one; others are closed.
+func (l *peerListener) Accept() (net.Conn, error) {
+	for {
+		c, err := l.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if uid, err := peerUID(c); err == nil && slices.Contains(l.uids, uid) {
+			return c, nil
+		}
+		c.Close()
+	}
+}
+
+// Addr returns the path that clients use; the kernel knows the socket by another.
+func (l *peerListener) Addr() net.Addr { return &net.UnixAddr{Name: l.path, Net: "unix"} }
+
+func peerUID(c *net.UnixConn) (uid uint32, err error) {
+	raw, err := c.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *unix.Ucred
+	if cerr := raw.Control(func(fd uintptr) {
+		cred, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
+	}); cerr != nil || err != nil {
+		return 0, errors.Join(cerr, err)
+	}
+	return cred.Uid, nil
+}

@@ -1,0 +1,211 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	freshPrefix  = "sallyport-"
+	freshSocket  = "proxy.sock"
+	passingStart = ".sallyport-" // a socket that does not have its own name yet
+	// lockPatience bounds the wait for others who start or close a socket in the
+	// same directory, which takes microseconds.
+	lockPatience = 5 * time.Second
+)
+
+// socketDir is the directory of a socket. It is used by its descriptor, so that
+// what was checked is what is used, even when somebody renames the path.
+type socketDir struct {
+	f     *os.File
+	path  string
+	fresh bool // made for the socket, locked for its life, and removed with it
+}
+
+// openDir opens a directory in which nobody but its owner, this user and root,
+// can replace what this process makes.
+func openDir(path string) (*socketDir, error) {
+	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return nil, fmt.Errorf("bridge: open the socket's directory: %w", err)
+	}
+	if err := checkDir(f); err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &socketDir{f: f, path: path}, nil
+}
+
+func checkDir(f *os.File) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
+		return fmt.Errorf("bridge: look at the socket's directory %s: %w", f.Name(), err)
+	}
+	if me := uint32(os.Geteuid()); st.Uid != me && st.Uid != 0 {
+		return fmt.Errorf("bridge: socket directory %s belongs to user %d, who could replace the socket: "+
+			"choose one that belongs to user %d", f.Name(), st.Uid, me)
+	}
+	if st.Mode&(unix.S_IWGRP|unix.S_IWOTH) != 0 && st.Mode&unix.S_ISVTX == 0 {
+		return fmt.Errorf("bridge: socket directory %s is writable by others (mode %#o), who could replace the socket: "+
+			"chmod go-w it or choose another", f.Name(), st.Mode&0o7777)
+	}
+	return nil
+}
+
+func (d *socketDir) fd() int { return int(d.f.Fd()) }
+
+// lock takes the directory for a moment. A fresh one is locked already.
+func (d *socketDir) lock(ctx context.Context) (unlock func(), err error) {
+	if d.fresh {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	defer cancel()
+	retry := time.NewTicker(2 * time.Millisecond)
+	defer retry.Stop()
+	for {
+		err := unix.Flock(d.fd(), unix.LOCK_EX|unix.LOCK_NB)
+		switch {
+		case err == nil:
+			return func() { _ = unix.Flock(d.fd(), unix.LOCK_UN) }, nil
+		case !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR):
+			return nil, fmt.Errorf("bridge: lock the socket's directory %s: %w", d.path, err)
+		}
+		select {
+		case <-retry.C:
+		case <-ctx.Done():
+			return nil, fmt.Errorf("bridge: socket directory %s is locked by another process: "+
+				"choose another directory: %w", d.path, ctx.Err())
+		}
+	}
+}
+
+// at is a short path of name, whatever the length of the directory's.
+func (d *socketDir) at(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.fd(), name) }
+
+// vacant makes sure that name may be taken. It reports whether a dead socket of
+// ours is there, which is to be replaced; everything else is left alone.
+func (d *socketDir) vacant(name string) (stale bool, err error) {
+	full := filepath.Join(d.path, name)
+	var st unix.Stat_t
+	err = unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, fmt.Errorf("bridge: look at %s: %w", full, err)
+	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
+		return false, fmt.Errorf("bridge: %s exists and is not a socket: remove it or choose another path", full)
+	case st.Uid != uint32(os.Geteuid()):
+		return false, fmt.Errorf("bridge: socket %s belongs to user %d: choose another path", full, st.Uid)
+	}
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return false, fmt.Errorf("bridge: try socket %s: %w", full, err)
+	}
+	defer unix.Close(fd)
+	// Only this answer means that nobody listens.
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: d.at(name)}); !errors.Is(err, unix.ECONNREFUSED) {
+		return false, fmt.Errorf("bridge: socket %s is in use by a running process: stop that or choose another path", full)
+	}
+	return true, nil
+}
+
+// bindSocket makes a listening socket of mode 0600 called name.
+func (d *socketDir) bindSocket(name string) (fd int, ino uint64, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, 0, err
+	}
+	var st unix.Stat_t
+	err = errors.Join(
+		unix.Fchmod(fd, 0o600), // the file is born with it, less the umask
+		unix.Bind(fd, &unix.SockaddrUnix{Name: d.at(name)}),
+	)
+	if err != nil {
+		unix.Close(fd)
+		return -1, 0, err
+	}
+	if err = unix.Fchmodat(d.fd(), name, 0o600, 0); err == nil { // a umask may take too much
+		if err = unix.Listen(fd, unix.SOMAXCONN); err == nil {
+			err = unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+		}
+	}
+	if err != nil {
+		unix.Close(fd)
+		_ = unix.Unlinkat(d.fd(), name, 0)
+		return -1, 0, err
+	}
+	return fd, st.Ino, nil
+}
+
+// rename gives a socket its name, in place of a stale one or of nothing at all.
+func (d *socketDir) rename(from, to string, replace bool) error {
+	if replace {
+		return unix.Renameat(d.fd(), from, d.fd(), to)
+	}
+	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
+	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
+		return err
+	}
+	// A file system that cannot do this; a link does not replace anything either.
+	if err := unix.Linkat(d.fd(), from, d.fd(), to, 0); err != nil {
+		return err
+	}
+	return unix.Unlinkat(d.fd(), from, 0)
+}
+
+// unlink removes name if it is still the file that was made.
+func (d *socketDir) unlink(name string, ino uint64) error {
+	var st unix.Stat_t
+	err := unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && st.Ino != ino {
+		return nil
+	}
+	if err == nil {
+		err = unix.Unlinkat(d.fd(), name, 0)
+	}
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("bridge: remove socket %s: %w", filepath.Join(d.path, name), err)
+	}
+	return nil
+}
+
+// close lets go of the directory, and removes it if it was made for the socket.
+func (d *socketDir) close() error {
+	defer d.f.Close()
+	if !d.fresh {
+		return nil
+	}
+	if err := unix.Rmdir(d.path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("bridge: remove the socket's directory: %w", err)
+	}
+	return nil
+}
+
+// passingName returns a name that nobody can foresee.
+func passingName() (string, error) {
+	s, err := unforeseeable()
+	return passingStart + s, err
+}
+
+func unforeseeable() (string, error) {
+	var b [8]byte
+	if _, err := rand.Read(b[:]); err != nil {
+		return "", fmt.Errorf("bridge: choose a name for the socket: %w", err)
+	}
+	return strings.ToLower(hex.EncodeToString(b[:])), nil
+}

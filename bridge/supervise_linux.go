@@ -1,0 +1,191 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// A supervisor is the process that Sandbox.Command starts. It stays outside the
+// sandbox and carries no traffic; it makes the sandbox look like one process:
+// signals that arrive at any time reach the command, and when it ends, nothing that
+// ran in the sandbox is left. (bwrap passes no signals on, and ends before the
+// processes it started have; a process 1 of our own would lose the signals
+// that arrive before it can pass them on.)
+
+// superviseBwrap starts argv, which is bwrap's command line.
+func superviseBwrap(argv []string) error {
+	c := &charge{deliver: deliver}
+	return c.supervise(argv[0], argv, nil)
+}
+
+// superviseOwn starts a sandbox of our own for the command argv.
+func superviseOwn(argv []string) error {
+	sys, err := ownNamespaces()
+	if err != nil {
+		return err
+	}
+	// The reaper inside knows best what a signal means.
+	c := &charge{deliver: func(s os.Signal, send func(unix.Signal, bool) error) {
+		if sig, ok := s.(unix.Signal); ok {
+			_ = send(sig, false)
+		}
+	}}
+	return c.supervise(runningProgram, append([]string{"sallyport-init", roleSetup}, argv...), sys)
+}
+
+// probeBwrap runs argv, a bwrap command line that needs no supervision, and waits
+// for all of it.
+func probeBwrap(argv []string) error {
+	if err := adopt(); err != nil {
+		return err
+	}
+	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: []uintptr{0, 1, 2, fdControl, fdSelf},
+	})
+	if err != nil {
+		return fmt.Errorf("bridge: start %s: %w", argv[0], err)
+	}
+	ws := reapUntil(pid)
+	reapAll()
+	return exited(ws)
+}
+
+// adopt makes what descendants leave behind children of this process, so that it can
+// wait for them.
+func adopt() error {
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("bridge: become the reaper of the sandbox's processes: %w", err)
+	}
+	return nil
+}
+
+// charge is what a supervisor is responsible for.
+type charge struct {
+	super   int // socket on which the process inside introduces itself
+	deliver func(s os.Signal, send func(s unix.Signal, group bool) error)
+
+	// Set by meet before met is closed, and unchanged from then on.
+	pid   int // in this process namespace; also its process group and session
+	pidfd int
+	met   chan struct{}
+}
+
+// supervise starts the sandbox and returns how it ended.
+func (c *charge) supervise(path string, argv []string, sys *syscall.SysProcAttr) error {
+	signals := catchSignals()
+	if !isControl(fdControl) {
+		return errNotAlone
+	}
+	if err := closeInherited(fdControl, fdSelf); err != nil {
+		return err
+	}
+	if err := sendFD(fdControl, message{Started: true}, -1); err != nil {
+		return hostGone(err)
+	}
+	if err := adopt(); err != nil {
+		return err
+	}
+	ours, theirs, err := socketpair()
+	if err != nil {
+		return err
+	}
+	c.super, c.met = int(ours.Fd()), make(chan struct{})
+	if err := unix.SetsockoptInt(c.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
+	}
+	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+		Env:   os.Environ(),
+		Files: []uintptr{0, 1, 2, fdControl, fdSelf, theirs.Fd()},
+		Sys:   sys,
+	})
+	if err != nil {
+		return fmt.Errorf("bridge: start %s: %w", path, err)
+	}
+	theirs.Close()
+	go func() {
+		awaitHangup(fdControl) // the process that wanted all this is gone
+		_ = unix.Kill(pid, unix.SIGKILL)
+	}()
+	go func() {
+		if !c.meet() {
+			return // the sandbox has ended, or will
+		}
+		for s := range signals {
+			c.deliver(s, c.signal)
+		}
+	}()
+	return c.status(reapUntil(pid))
+}
+
+// meet waits for the process that is to get the signals, and lets it go on.
+func (c *charge) meet() bool {
+	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	n, oobn, _, _, err := unix.Recvmsg(c.super, b, oob, unix.MSG_CMSG_CLOEXEC)
+	if err != nil || n == 0 {
+		return false
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(cmsgs) != 1 {
+		return false
+	}
+	cred, err := unix.ParseUnixCredentials(&cmsgs[0])
+	if err != nil || cred.Pid <= 0 {
+		return false
+	}
+	// It waits for the answer, so the id is still its own.
+	c.pid = int(cred.Pid)
+	if c.pidfd, err = unix.PidfdOpen(c.pid, 0); err != nil {
+		c.pidfd = -1 // a kernel before 5.3
+	}
+	close(c.met)
+	return sendFD(c.super, message{Started: true}, -1) == nil
+}
+
+// signal sends s to the process that introduced itself or to its process group.
+func (c *charge) signal(s unix.Signal, group bool) error {
+	if c.pidfd >= 0 {
+		// It is not our child: its id may be another's by now, its descriptor never is.
+		if err := unix.PidfdSendSignal(c.pidfd, 0, nil, 0); err != nil {
+			return err
+		}
+		if !group {
+			return unix.PidfdSendSignal(c.pidfd, s, nil, 0)
+		}
+	}
+	if group {
+		return unix.Kill(-c.pid, s)
+	}
+	return unix.Kill(c.pid, s)
+}
+
+// status is what to end with when the sandbox has, and everything in it: what
+// failed before the command could start is ExitFailed, whoever failed.
+func (c *charge) status(ws unix.WaitStatus) error {
+	reapAll()
+	select {
+	case <-c.met:
+		return exited(ws)
+	default:
+	}
+	if ws.Signaled() {
+		return exited(ws)
+	}
+	return &exitError{status: ExitFailed} // whoever failed has said why
+}
+
+// reapAll waits until there are no children left, own or adopted.
+func reapAll() {
+	for {
+		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+			return
+		}
+	}
+}

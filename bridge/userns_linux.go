@@ -1,0 +1,139 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// ownNamespaces says how the first process of a sandbox of our own is cloned.
+// It needs no privilege: it gets the capabilities of the new user namespace, which are
+// worth nothing outside, and drops them before the command runs.
+func ownNamespaces() (*syscall.SysProcAttr, error) {
+	uids, err := identityMap("uid", os.Geteuid(), unix.CAP_SETUID)
+	if err != nil {
+		return nil, err
+	}
+	gids, err := identityMap("gid", os.Getegid(), unix.CAP_SETGID)
+	if err != nil {
+		return nil, err
+	}
+	return &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWUSER | unix.CLONE_NEWNET | unix.CLONE_NEWPID |
+			unix.CLONE_NEWNS | unix.CLONE_NEWIPC,
+		UidMappings: uids,
+		GidMappings: gids,
+		// Only a process that may change groups at all may leave that to others.
+		GidMappingsEnableSetgroups: capable(unix.CAP_SETGID),
+		// A uid other than 0 keeps capabilities over the execution only if they are ambient.
+		AmbientCaps: []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_NET_BIND_SERVICE, unix.CAP_SETPCAP},
+	}, nil
+}
+
+// identityMap maps every id that this process may map to itself, so that files
+// have the same owners inside, or else only its own id.
+func identityMap(kind string, own, needs int) ([]syscall.SysProcIDMap, error) {
+	if !capable(needs) {
+		return []syscall.SysProcIDMap{{ContainerID: own, HostID: own, Size: 1}}, nil
+	}
+	b, err := os.ReadFile("/proc/self/" + kind + "_map")
+	if err != nil {
+		return nil, fmt.Errorf("bridge: find out which %ss there are: %w", kind, err)
+	}
+	var m []syscall.SysProcIDMap
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) != 3 {
+			return nil, fmt.Errorf("bridge: /proc/self/%s_map has a line %q", kind, line)
+		}
+		first, err1 := strconv.Atoi(f[0])
+		size, err2 := strconv.Atoi(f[2])
+		if err := errors.Join(err1, err2); err != nil {
+			return nil, fmt.Errorf("bridge: read /proc/self/%s_map: %w", kind, err)
+		}
+		m = append(m, syscall.SysProcIDMap{ContainerID: first, HostID: first, Size: size})
+	}
+	return m, nil
+}
+
+// capable reports whether this process has capability c in its user namespace.
+func capable(c int) bool {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if unix.Capget(&hdr, &data[0]) != nil {
+		return false
+	}
+	return data[c/32].Effective&(1<<(c%32)) != 0
+}
+
+// setupInside is the first process of a sandbox of our own, with the capabilities
+// of its user namespace. It makes the sandbox, and then executes this program again
+// without them: Go has many threads, and a capability dropped in one is kept by the others.
+func setupInside(argv []string) error {
+	if err := closeInherited(fdControl, fdSuper); err != nil {
+		return err
+	}
+	p, err := readParams()
+	if err != nil {
+		return err
+	}
+	if err := furnish(); err != nil {
+		return err
+	}
+	env, err := handOff(p)
+	if err != nil {
+		return err
+	}
+	if err := dropPrivileges(); err != nil {
+		return err
+	}
+	role := roleReaper
+	if p.Terminal {
+		role = roleReaperTTY
+	}
+	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
+	}
+	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
+	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
+}
+
+// furnish makes the new namespaces habitable: a /proc that shows them and not
+// the host's processes, and a loopback interface that is up.
+func furnish() error {
+	if os.Getpid() != 1 {
+		return errors.New("bridge: the sandbox has no process namespace of its own")
+	}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("bridge: make the sandbox's mounts private: %w", err)
+	}
+	const harmless = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+	if err := unix.Mount("proc", "/proc", "proc", harmless, ""); err != nil {
+		return fmt.Errorf("bridge: mount /proc in the sandbox: %w", err)
+	}
+	// Uid 0 may write these without any capability, and some of them have the
+	// kernel run a program outside (/proc/sys/kernel/core_pattern).
+	for _, name := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"} {
+		err := unix.Mount(name, name, "", unix.MS_BIND|unix.MS_REC, "")
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err == nil {
+			err = unix.Mount("", name, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|harmless, "")
+		}
+		if err != nil {
+			return fmt.Errorf("bridge: make %s read-only in the sandbox: %w", name, err)
+		}
+	}
+	_, err := loopback(true)
+	return err
+}
