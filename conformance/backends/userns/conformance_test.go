@@ -1,0 +1,29 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package userns puts the built-in proxy through the suite from inside namespaces of our own making.
+package userns
+
+import (
+	"context"
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/bridge"
+	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/backends/internal/backend"
+)
+
+func TestMain(m *testing.M) { backend.Main(m) }
+
+func TestConformance(t *testing.T) {
+	conformance.Run(t, conformance.Backend{
+		Name:     "userns",
+		Version:  "development",
+		Features: backend.PolicyFeatures(conformance.Sandbox),
+		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
+			return backend.Sandboxed(ctx, c, bridge.UserNS)
+		},
+	})
+}
