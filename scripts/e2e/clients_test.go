@@ -32,7 +32,7 @@ var clients = []client{
 	{name: "curl", says: "403", argv: func(t *testing.T, host string) []string {
 		return []string{lookPath(t, "curl"), "-sS", "https://" + host + "/"}
 	}},
-	{name: "wget", says: "403", argv: func(t *testing.T, host string) []string {
+	{name: "wget", says: "Forbidden", argv: func(t *testing.T, host string) []string {
 		return []string{lookPath(t, "wget"), "-nv", "-t", "1", "-O", "-", "https://" + host + "/"}
 	}},
 	{name: "git", says: "403", argv: func(t *testing.T, host string) []string {
