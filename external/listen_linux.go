@@ -11,6 +11,7 @@ import (
 	"io/fs"
 	"net/netip"
 	"os"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -121,18 +122,23 @@ func heldSockets(pid int) ([]string, error) {
 	return inodes, nil
 }
 
-// owner names the process behind a socket as well as it can be seen from here.
+// owner names the process behind a socket as well as it can be seen from here. Of
+// several it is the oldest: the others inherited the socket, some only until they exec.
 func owner(s socket) string {
-	for pid := range readAllStats() {
-		held, _ := heldSockets(pid)
-		for _, inode := range held {
-			if inode == s.inode {
-				name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
-				return fmt.Sprintf("process %d (%s)", pid, strings.Map(printable, strings.TrimSpace(string(name))))
-			}
+	var oldest procStat
+	for pid, stat := range readAllStats() {
+		if oldest.pid != 0 && stat.start >= oldest.start {
+			continue
+		}
+		if held, _ := heldSockets(pid); slices.Contains(held, s.inode) {
+			oldest = stat
 		}
 	}
-	return fmt.Sprintf("a process of user id %s", s.uid)
+	if oldest.pid == 0 {
+		return fmt.Sprintf("a process of user id %s", s.uid)
+	}
+	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", oldest.pid))
+	return fmt.Sprintf("process %d (%s)", oldest.pid, strings.Map(printable, strings.TrimSpace(string(name))))
 }
 
 // listeningSockets reads the kernel's tables for this network namespace.
