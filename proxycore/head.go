@@ -100,7 +100,8 @@ func (p *headParser) endLine(line []byte) (done bool, err error) {
 	case len(line) > 0:
 		return false, p.field(line)
 	}
-	return true, p.finish()
+	err = p.finish()
+	return err == nil, err
 }
 
 func (p *headParser) requestLine(line []byte) error {
