@@ -54,7 +54,10 @@ type Sandbox struct {
 	// Port is the port the proxy has on 127.0.0.1 inside the sandbox;
 	// 0 lets the kernel choose, negative is an error.
 	Port int
-	// Filter is this sandbox's policy; nil is the proxy's own.
+	// Filter is this sandbox's policy; nil is the proxy's own. NO_PROXY is
+	// empty in the sandbox if the policy admits a loopback address, which clients then
+	// ask the proxy for. The policy of a proxy that has no TCP listener is known
+	// here only if it is given as Filter.
 	Filter *proxycore.Filter
 	// Terminal makes the command's standard input, which must be a terminal
 	// that is nobody's yet (the far end of a new pty), the controlling

@@ -98,6 +98,11 @@ func checkProc(name string, o bwrapOption, values []string) error {
 	return nil
 }
 
+// protectedProc are files that uid 0 may write without any capability, and by which it
+// could have the kernel run a program outside (/proc/sys/kernel/core_pattern). bwrap
+// takes them for protected already, as they are for everybody else.
+var protectedProc = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"}
+
 // bwrapArgs builds the arguments of bwrap that make a sandbox and start inner in it.
 //
 // The network is unshared first and last, so that neither a reader nor a bwrap
@@ -120,8 +125,11 @@ func bwrapArgs(user []string, lowPort bool, inner ...string) ([]string, error) {
 		// A bind of / without device access, or an empty /, has no working /dev/null.
 		args = append(args, "--dev", "/dev")
 	}
-	args = append(args, "--proc", "/proc", "--unshare-pid", "--unshare-ipc",
-		"--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
+	args = append(args, "--proc", "/proc")
+	for _, name := range protectedProc {
+		args = append(args, "--ro-bind-try", name, name)
+	}
+	args = append(args, "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
 	if lowPort {
 		args = append(args, "--cap-add", "CAP_NET_BIND_SERVICE")
 	}

@@ -120,9 +120,7 @@ func furnish() error {
 	if err := unix.Mount("proc", "/proc", "proc", harmless, ""); err != nil {
 		return fmt.Errorf("bridge: mount /proc in the sandbox: %w", err)
 	}
-	// Uid 0 may write these without any capability, and some of them have the
-	// kernel run a program outside (/proc/sys/kernel/core_pattern).
-	for _, name := range []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/proc/bus"} {
+	for _, name := range protectedProc {
 		err := unix.Mount(name, name, "", unix.MS_BIND|unix.MS_REC, "")
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
