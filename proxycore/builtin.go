@@ -83,8 +83,11 @@ func (s *Server) acceptMain(sv *serving) {
 // listen binds the port, or gives nil when there is to be none. The port is
 // never released again once its number is known.
 func (b BuiltIn) listen(ctx context.Context) (net.Listener, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("proxycore: start the proxy: %w", err)
+	}
 	if b.Port < 0 {
-		return nil, ctx.Err()
+		return nil, nil
 	}
 	if b.Port > 65535 {
 		return nil, fmt.Errorf("proxycore: Port %d: the highest port is 65535", b.Port)

@@ -1,0 +1,77 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package proxycore
+
+import (
+	"slices"
+	"strings"
+	"testing"
+)
+
+func TestEnviron(t *testing.T) {
+	t.Parallel()
+	base := []string{
+		"PATH=/bin", "http_proxy=http://old", "Https_Proxy=http://old", "NO_PROXY=10.0.0.0/8", "npm_config_proxy=http://old",
+		"NPM_CONFIG_HTTPS_PROXY=x", "NODE_USE_ENV_PROXY=0", "SSL_CERT_FILE=/old.pem", "EMPTY=", "ODD",
+	}
+	before := slices.Clone(base)
+	got := Environ(base, Bouquet{ProxyURL: "http://127.0.0.1:1"})
+	want := []string{
+		"PATH=/bin", "SSL_CERT_FILE=/old.pem", "EMPTY=", "ODD",
+		"HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1",
+		"https_proxy=http://127.0.0.1:1", "ALL_PROXY=http://127.0.0.1:1", "all_proxy=http://127.0.0.1:1",
+		"NO_PROXY=localhost,127.0.0.1,::1", "no_proxy=localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY=1",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("Environ =\n%q, want\n%q", got, want)
+	}
+	if !slices.Equal(base, before) {
+		t.Errorf("base was changed to %q", base)
+	}
+	got = Environ(base, Bouquet{ProxyURL: "http://127.0.0.1:1", CABundle: "/ca.pem"})
+	for _, name := range []string{
+		"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
+		"CARGO_HTTP_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE", "DENO_CERT",
+	} {
+		if !slices.Contains(got, name+"=/ca.pem") {
+			t.Errorf("%s is not set", name)
+		}
+	}
+	if slices.Contains(got, "SSL_CERT_FILE=/old.pem") {
+		t.Error("the old SSL_CERT_FILE is still there")
+	}
+	if got := Environ(base, Bouquet{}); !slices.Equal(got, want[:4]) {
+		t.Errorf("without a proxy: %q, want %q", got, want[:4])
+	}
+}
+
+func TestNoProxyNeverLeadsPastTheProxy(t *testing.T) {
+	t.Parallel()
+	tests := map[string]string{
+		"":  "localhost,127.0.0.1,::1",
+		"-": "",
+		"localhost, 127.0.0.0/8 ,[::1],.internal,a.com:8080": "localhost,127.0.0.0/8,[::1],.internal,a.com:8080",
+		"a.com,10.0.0.0/8,192.168.1.1,169.254.169.254":       "a.com",
+		"*,0.0.0.0/0,::/0,fd00::1,[fd00::1]:80,10.0.0.1:80":  "",
+		"::ffff:169.254.169.254,10/8,172.16.0.0/12":          "",
+	}
+	for in, want := range tests {
+		env := Environ(nil, Bouquet{ProxyURL: "http://x", NoProxy: in})
+		if !slices.Contains(env, "NO_PROXY="+want) || !slices.Contains(env, "no_proxy="+want) {
+			t.Errorf("NoProxy %q: %q, want %q", in, env, want)
+		}
+	}
+}
+
+func TestNoProxyIsEmptyWhenLoopbackIsAdmitted(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []string{"localhost:8080"}, nil)
+	if env := w.h.Environ(nil); !slices.Contains(env, "NO_PROXY=") {
+		t.Errorf("Environ = %q, want an empty NO_PROXY", env)
+	}
+	w.h.SetFilter(allowing(t, "github.com"))
+	if env := strings.Join(w.h.Environ(nil), " "); !strings.Contains(env, "NO_PROXY="+defaultNoProxy) {
+		t.Errorf("Environ = %q, want the default NO_PROXY", env)
+	}
+}
