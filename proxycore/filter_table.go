@@ -273,8 +273,8 @@ func (m *match) search(rules []rule, k kind, port uint16) {
 		m.hit = &rules[first]
 		return
 	}
-	// The last rule that begins at or below port.
-	if i := lowerBound(rules, k, int(port)+1) - 1; i >= first && rules[i].portLo != web && port <= rules[i].portHi {
+	// The last rule that begins at or below port. For web its portHi, 0, never fits.
+	if i := lowerBound(rules, k, int(port)+1) - 1; i >= first && port <= rules[i].portHi {
 		m.hit = &rules[i]
 		return
 	}

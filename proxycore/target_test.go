@@ -68,6 +68,7 @@ func TestParseTarget(t *testing.T) {
 		{"HM-28", "git\u200dhub.com:443", "", bad},
 		{"HM-28", "\ufeffgithub.com:443", "", bad},
 		{"HM-28", "github.com\u202e:443", "", bad},
+		{"HM-28", "xn--11b2ezcw70k:443", "", bad}, // a joiner that IDNA permits
 		{"HM-28", "github\ufe0f.com:443", "", bad},
 		{"HM-29", "github\xff.com:443", "", bad},
 		{"HM-29", "github\xc0\xae.com:443", "", bad},
