@@ -56,16 +56,23 @@ func start(ctx context.Context, program string, c conformance.Config) (*conforma
 	if err != nil {
 		return nil, err
 	}
-	config, err := backend.WriteFile(c.Dir, "tinyproxy.conf", configFile(c.Port, filterPath, c.HeadTimeout))
+	refusal, err := backend.WriteFile(c.Dir, "403.html", refusalPage)
+	if err != nil {
+		return nil, err
+	}
+	config, err := backend.WriteFile(c.Dir, "tinyproxy.conf", configFile(c.Port, filterPath, refusal, c.HeadTimeout))
 	if err != nil {
 		return nil, err
 	}
 	return backend.External(ctx, c, external.Spec{Argv: []string{program, "-d", "-c", config}})
 }
 
+// refusalPage names the target, as the page tinyproxy comes with does not.
+const refusalPage = "<!DOCTYPE html><title>{errno} {cause}</title><p>{request}: {detail}\n"
+
 // configFile denies by default and allows what the filter names, on the two ports a line without a port
 // means. Timeout is the only time limit there is: it also ends tunnels that are idle for so long.
-func configFile(port int, filter string, timeout time.Duration) string {
+func configFile(port int, filter, refusal string, timeout time.Duration) string {
 	if timeout == 0 {
 		timeout = 10 * time.Minute
 	}
@@ -82,7 +89,8 @@ FilterDefaultDeny Yes
 ConnectPort 443
 ConnectPort 80
 DisableViaHeader Yes
-`, port, seconds, filter)
+ErrorFile 403 %q
+`, port, seconds, filter, refusal)
 }
 
 // filterFile translates the policy, or refuses what tinyproxy has no words for: it matches host names
@@ -106,8 +114,8 @@ func filterFile(c conformance.Config) (string, error) {
 		b.WriteString(r.Regexp() + "\n")
 	}
 	if b.Len() == 0 {
-		// An empty filter would be no filter. No host name holds a space.
-		b.WriteString("^ $\n")
+		// An empty filter would be no filter, and a line is only read up to its first blank.
+		b.WriteString("^/$\n") // no host name holds a slash
 	}
 	return b.String(), nil
 }

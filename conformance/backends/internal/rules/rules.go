@@ -8,6 +8,7 @@ package rules
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -39,6 +40,9 @@ type Rule struct {
 	// Ports is nil when the line names none: 443 and 80 for a line that allows, every port for one that denies.
 	Ports *Ports
 }
+
+// hostName are labels with a dot between any two.
+var hostName = regexp.MustCompile(`^[a-z0-9_-]+(\.[a-z0-9_-]+)*$`)
 
 // ParseAll reads lines in order.
 func ParseAll(lines []string) ([]Rule, error) {
@@ -84,7 +88,7 @@ func Parse(line string) (Rule, error) {
 	case strings.HasPrefix(r.Host, "*."):
 		r.Kind, r.Host = One, r.Host[2:]
 	}
-	if strings.ContainsAny(r.Host, "* \t\r\n\"'\\/[]") || r.Host == "" && r.Kind != Any {
+	if r.Kind != Any && !hostName.MatchString(r.Host) {
 		return Rule{}, fmt.Errorf("backends: policy line %q is not understood", line)
 	}
 	return r, nil

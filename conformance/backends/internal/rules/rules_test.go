@@ -33,7 +33,7 @@ func TestParse(t *testing.T) {
 			t.Errorf("Parse(%q) = %+v, %v; want %+v", line, got, err, want)
 		}
 	}
-	for _, line := range []string{"", ":443", "a.*.com", "a.com:0", "a.com:99999", "a.com:9-8", "a.com:http", "a b", "http://a.com", "a\nb"} {
+	for _, line := range []string{"", ":443", "a.*.com", "a.com:0", "a.com:99999", "a.com:9-8", "a.com:http", "a b", "http://a.com", "a\nb", ".a.com", "a..com", "a.com.", "a/b", "*.", "**"} {
 		if got, err := Parse(line); err == nil {
 			t.Errorf("Parse(%q) = %+v; want an error", line, got)
 		}
