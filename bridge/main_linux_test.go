@@ -86,7 +86,10 @@ func helper(what string, args []string) int {
 	case "connect":
 		err = connectHelper(args[0], false)
 	case "hold":
-		err = connectHelper(args[0], true)
+		fmt.Println("up")
+		if err = connectHelper(args[0], true); err == nil {
+			err = connectHelper(args[0], true)
+		}
 	case "dial":
 		var c net.Conn
 		if c, err = net.DialTimeout(args[0], args[1], 5*time.Second); err == nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -67,10 +68,8 @@ func waitStatus(cmd *exec.Cmd, err error) (int, error) {
 	if cmd.ProcessState == nil {
 		return ExitFailed, fmt.Errorf("bridge: wait for the sandbox: %w", err)
 	}
-	if ws, ok := cmd.ProcessState.Sys().(interface {
-		Signaled() bool
-	}); ok && ws.Signaled() {
-		return 128 + int(unix.SIGKILL), nil // the supervisor itself; the rest dies with it
+	if ws, ok := cmd.ProcessState.Sys().(syscall.WaitStatus); ok && ws.Signaled() {
+		return 128 + int(ws.Signal()), nil // the supervisor itself, and with it the rest
 	}
 	return cmd.ProcessState.ExitCode(), nil
 }

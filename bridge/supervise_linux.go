@@ -110,6 +110,7 @@ func (c *charge) supervise(path string, argv []string, sys *syscall.SysProcAttr)
 		return fmt.Errorf("bridge: start %s: %w", path, err)
 	}
 	theirs.Close()
+	releaseStdio()
 	go func() {
 		awaitHangup(fdControl) // the process that wanted all this is gone
 		_ = unix.Kill(pid, unix.SIGKILL)

@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"os"
 	"os/signal"
 	"slices"
@@ -110,7 +109,6 @@ func (r *run) session(s Streams, p *policy, log *decisionlog.Log, command []stri
 	b := proxycore.BuiltIn{Port: -1, Config: proxycore.Config{
 		Filter: p.filter,
 		Hosts:  p.hosts,
-		Logger: logger(s.Stderr, slog.LevelWarn),
 		Record: func(rec proxycore.Record) error { return errors.Join(denied.Record(rec), log.Record(rec)) },
 	}}
 	if r.sandbox == modeNone {
