@@ -55,6 +55,20 @@ func (r *oracleRule) matches(labels []string, bits string) bool {
 	return bits != "" && strings.HasPrefix(bits, r.bits)
 }
 
+// oracleBlock is one special block as the oracle sees it.
+type oracleBlock struct {
+	bits   string
+	global bool
+}
+
+// oracleBlocks are the registries as bit strings.
+var oracleBlocks = func() (list []oracleBlock) {
+	for _, b := range slices.Concat(ianaIPv4, ianaIPv6, otherBlocks, metadataBlocks) {
+		list = append(list, oracleBlock{bitString(b.prefix), b.global})
+	}
+	return list
+}()
+
 // oracleGuard is the length of the smallest special block with the address,
 // over bit strings; 0 for public addresses.
 func oracleGuard(bits string) int {
@@ -66,9 +80,9 @@ func oracleGuard(bits string) int {
 		return 0
 	}
 	best, global := -1, false
-	for _, b := range slices.Concat(ianaIPv4, ianaIPv6, otherBlocks, metadataBlocks) {
-		if s := bitString(b.prefix); strings.HasPrefix(bits, s) && len(s) > best {
-			best, global = len(s), b.global
+	for _, b := range oracleBlocks {
+		if strings.HasPrefix(bits, b.bits) && len(b.bits) > best {
+			best, global = len(b.bits), b.global
 		}
 	}
 	switch {
