@@ -5,8 +5,9 @@ package proxycore
 
 import "slices"
 
-// defaultDev is kept narrow on purpose. It has no wildcard, because below the
-// names of content networks strangers have names too, and no service whose
+// defaultDev is kept narrow on purpose. It has wildcards only where one operator
+// runs every host below the name, because below the names of content networks
+// strangers have names too, and no service whose
 // purpose is to take data from anyone (pastes, gists, object stores, chat): a
 // program that may write there can carry anything out. Publishing and fetching
 // share a host at most forges and registries, though, so the list limits where a
@@ -35,8 +36,8 @@ var defaultDev = []string{
 
 	// Go: module mirror, checksum database, import paths that redirect.
 	"*.golang.org",
-	"go.dev",
 	"golang.org",
+	"go.dev",
 	"gopkg.in",
 
 	// JavaScript: packages, and the headers that native modules compile against.
@@ -94,6 +95,6 @@ var defaultDev = []string{
 
 // DefaultDevAllowlist returns allow patterns for everyday development: source
 // forges, the public registries of the common languages, distribution packages
-// and container images. Each is one host by name. The slice is the caller's to
+// and container images. The slice is the caller's to
 // extend; it is a convenience to start from, and never applied unasked.
 func DefaultDevAllowlist() []string { return slices.Clone(defaultDev) }
