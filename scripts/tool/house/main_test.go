@@ -22,6 +22,8 @@ func TestCheck(t *testing.T) {
 		{"long file", "p/p.go", good + strings.Repeat("\n", maxFileLines), "lines, at most 450"},
 		{"long function", "p/p.go", good + "\nfunc f() {\n" + strings.Repeat("\n", maxFunctionLines) + "}\n", "f has 72 lines"},
 		{"long test", "p/p_test.go", good + "\nfunc f() {\n" + strings.Repeat("\n", maxFunctionLines) + "}\n", ""},
+		{"long table", "p/p.go", good + "\nfunc f() []int {\n\treturn []int{\n" + strings.Repeat("1,\n", maxFunctionLines) + "}\n}\n", ""},
+		{"no doc on String", "p/p.go", good + "\n// T is.\ntype T int\n\nfunc (T) String() string { return \"\" }\n", ""},
 		{"no doc", "p/p.go", good + "\nfunc F() {}\n", "F has no doc"},
 		{"no doc on a method", "p/p.go", good + "\ntype t struct{}\n\n// T is.\ntype T struct{}\n\nfunc (t) A() {}\n\nfunc (*T) B() {}\n", "B has no doc"},
 		{"no doc on a type", "p/p.go", good + "\ntype T struct{}\n", "T has no doc"},
