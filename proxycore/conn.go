@@ -56,9 +56,14 @@ func newConn(sv *serving, client net.Conn) *conn {
 	return c
 }
 
-// serve is the goroutine of one connection.
+// serve is the goroutine of one connection until it has a tunnel.
 func (c *conn) serve() {
-	defer c.leave()
+	tunnel := false
+	defer func() {
+		if p := recover(); p != nil || !tunnel {
+			c.leave(p)
+		}
+	}()
 	if c.s.cfg.HeadTimeout > 0 {
 		c.client.SetReadDeadline(c.rec.Time.Add(c.s.cfg.HeadTimeout))
 	}
@@ -72,15 +77,20 @@ func (c *conn) serve() {
 		return // came and went without a word: not a request
 	case err != nil:
 		c.refuse(headRefusal(err), "", got)
-	default:
-		c.client.SetReadDeadline(time.Time{})
-		c.request(head, rest)
+		return
+	}
+	c.client.SetReadDeadline(time.Time{})
+	if upstream, rest := c.request(head, rest); upstream != nil {
+		tunnel = true
+		// A goroutine of its own, because the stack that the request needed is
+		// several times what a tunnel needs, and a tunnel may idle for days.
+		go c.tunnel(upstream, rest)
 	}
 }
 
 // serveOverLimit answers a connection that is one too many.
 func (c *conn) serveOverLimit(mayLinger bool) {
-	defer c.leave()
+	defer func() { c.leave(recover()) }()
 	if !c.advance(stateRequest) {
 		return
 	}
@@ -92,11 +102,11 @@ func (c *conn) serveOverLimit(mayLinger bool) {
 	writeReply(c.client, limitRefusal.appendTo(nil, ""))
 }
 
-// leave ends the connection. A panic ends only the connection it happened in.
-func (c *conn) leave() {
-	if p := recover(); p != nil {
+// leave ends the connection. A panic, in p, ends only the connection it
+// happened in.
+func (c *conn) leave(p any) {
+	if p != nil {
 		c.s.log.Error("a connection's handler panicked", "client", c.rec.Client, "target", c.rec.Host, "panic", p, "stack", string(debug.Stack()))
-		c.markCutLocked()
 		c.close()
 		c.giveUp()
 	}
@@ -127,12 +137,6 @@ func (c *conn) markCut(why Reason) {
 	if c.cancel != nil {
 		c.cancel()
 	}
-}
-
-func (c *conn) markCutLocked() {
-	c.s.mu.Lock()
-	c.markCut("")
-	c.s.mu.Unlock()
 }
 
 func cutAll(conns []*conn) {

@@ -16,27 +16,30 @@ import (
 )
 
 // request serves one request: parse, judge, look up, judge the addresses, dial,
-// answer, relay, always in this order. rest is what followed the head.
-func (c *conn) request(head requestHead, rest []byte) {
+// answer, always in this order. It returns the tunnel's other side and what the
+// client has sent for it, or nil when there is no tunnel. rest is what followed
+// the head.
+func (c *conn) request(head requestHead, rest []byte) (net.Conn, []byte) {
 	if head.method != http.MethodConnect {
 		c.refuse(methodRefusal, "", true)
-		return
+		return nil, nil
 	}
 	target, err := ParseTarget(head.target)
 	if err != nil {
 		c.refuse(headRefusal(err), "", true)
-		return
+		return nil, nil
 	}
 	c.rec.setTarget(target)
 	upstream, rest, refused := c.connect(target, rest)
-	switch {
-	case refused != nil:
+	if refused != nil {
 		c.refuse(refused, target.String(), true)
-	case upstream == nil:
-		c.giveUp()
-	default:
-		c.tunnel(upstream, rest)
+		return nil, nil
 	}
+	if upstream == nil || writeReply(c.client, []byte(established)) != nil {
+		c.giveUp()
+		return nil, nil
+	}
+	return upstream, rest
 }
 
 // connect does everything between parsing and the reply. Without an upstream
@@ -61,16 +64,18 @@ func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
 	w := watchClient(c.client, cancel)
 	upstream, addr, refused := c.reach(ctx, filter, t)
 	early, gone := w.stop()
-	if gone || !c.cancelWith(nil) {
-		if upstream != nil {
-			upstream.Close()
+	if !c.cancelWith(nil) || gone {
+		refused = nil // there is nobody left to tell
+	} else if refused == nil {
+		var ok bool
+		if ok, refused = c.establish(filter, upstream, addr); ok {
+			return upstream, append(rest, early...), nil
 		}
-		return nil, nil, nil
 	}
-	if refused == nil {
-		refused = c.establish(filter, upstream, addr)
+	if upstream != nil {
+		upstream.Close()
 	}
-	return upstream, append(rest, early...), refused
+	return nil, nil, refused
 }
 
 // reach resolves, judges the addresses and dials.
@@ -107,35 +112,33 @@ func (c *conn) cancelWith(cancel context.CancelFunc) bool {
 	return !c.cut
 }
 
-// establish turns the connection into a tunnel, unless the policy has changed
-// since the request was judged and now refuses it.
-func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPort) *refusal {
+// establish turns the connection into a tunnel, unless it has been cut, or the
+// policy has changed since the request was judged and now refuses it.
+func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPort) (bool, *refusal) {
 	c.s.mu.Lock()
-	d := Decision{Allowed: true}
+	defer c.s.mu.Unlock()
+	if c.cut {
+		return false, nil
+	}
 	if now := c.s.filterFor(c.sv); now != judgedBy {
-		d = judge(now, c.target, addr)
+		if d := judge(now, c.target, addr); !d.Allowed {
+			return false, policyRefusal(d)
+		}
 	}
-	if d.Allowed {
-		c.upstream, c.addr, c.state = upstream, addr, stateTunnel
-		c.s.mu.Unlock()
-		return nil
-	}
-	c.s.mu.Unlock()
-	upstream.Close()
-	return policyRefusal(d)
+	c.upstream, c.addr, c.state = upstream, addr, stateTunnel
+	return true, nil
 }
 
-// tunnel answers 200 and relays until the tunnel is over. After the 200 nothing
-// is written to the client but what the origin sent.
+// tunnel is the goroutine of a connection that has been answered 200, until the
+// tunnel is over. From here on the client is sent nothing but the origin's bytes.
 func (c *conn) tunnel(upstream net.Conn, rest []byte) {
-	if err := writeReply(c.client, []byte(established)); err == nil {
-		stats := relay.Run(c.client, upstream, relay.Options{
-			Prefix:       rest,
-			IdleTimeout:  c.s.cfg.IdleTimeout,
-			TotalTimeout: c.s.cfg.TunnelTimeout,
-		})
-		c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down
-	}
+	defer func() { c.leave(recover()) }()
+	stats := relay.Run(c.client, upstream, relay.Options{
+		Prefix:       rest,
+		IdleTimeout:  c.s.cfg.IdleTimeout,
+		TotalTimeout: c.s.cfg.TunnelTimeout,
+	})
+	c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down
 	c.s.mu.Lock()
 	c.rec.Reason = c.cutReason
 	c.s.mu.Unlock()

@@ -103,12 +103,7 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 		}
 		return d
 	}
-	dialer := net.Dialer{Control: func(_, address string, _ syscall.RawConn) error {
-		if got, err := netip.ParseAddrPort(address); err != nil || got.Port() != ap.Port() || got.Addr().Unmap() != ap.Addr() {
-			return errDialPolicy
-		}
-		return nil
-	}}
+	dialer := net.Dialer{Control: onlyTo(ap)}
 	conn, err := dialer.DialTCP(ctx, "tcp", netip.AddrPort{}, ap)
 	if err != nil {
 		d.err = err
@@ -116,6 +111,18 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 	}
 	d.conn = conn
 	return d
+}
+
+// onlyTo is a net.Dialer's Control, the last look at where a socket is about to
+// be connected: it lets only the checked address through.
+func onlyTo(checked netip.AddrPort) func(network, address string, c syscall.RawConn) error {
+	return func(_, address string, _ syscall.RawConn) error {
+		got, err := netip.ParseAddrPort(address)
+		if err != nil || got.Port() != checked.Port() || got.Addr().Unmap() != checked.Addr() {
+			return errDialPolicy
+		}
+		return nil
+	}
 }
 
 // dialOrder takes the first maxAttempts addresses, alternating between the two

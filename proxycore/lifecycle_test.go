@@ -4,10 +4,13 @@
 package proxycore
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
+	"log/slog"
 	"net"
+	"net/netip"
 	"strings"
 	"sync"
 	"syscall"
@@ -336,4 +339,48 @@ func TestTunnelLimits(t *testing.T) {
 	expect(t, o, "alive")
 	io.WriteString(o, "and well")
 	expect(t, c.r, "and well")
+}
+
+func TestBlockedCloseSaysWhatItWaitsFor(t *testing.T) {
+	t.Parallel()
+	entered, release := make(chan struct{}), make(chan struct{})
+	logged := make(chan string, 100)
+	s, err := NewServer(Config{
+		Filter:   allowing(t, "github.com"),
+		Resolver: &fakeResolver{answers: map[string][]netip.Addr{"github.com.": {public}}},
+		Dial: func(context.Context, string, string) (net.Conn, error) { // deaf to its context
+			close(entered)
+			<-release
+			return nil, errors.New("late")
+		},
+		Logger: slog.New(slog.NewTextHandler(lineWriter(logged), nil)),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.blockedAfter = 20 * time.Millisecond
+	l := listen(t)
+	served := make(chan error, 1)
+	go func() { served <- s.Serve(l, Listening{}) }()
+	dialProxy(t, l.Addr().String()).send(head("github.com:443"))
+	<-entered
+	closed := make(chan struct{})
+	go func() { s.Close(); close(closed) }()
+	contains(t, "log", <-logged, "closing is blocked", "github.com:443", "connecting")
+	if isClosed(closed) {
+		t.Error("Close returned while a dial was in progress")
+	}
+	close(release)
+	within(t, 5*time.Second, "Close", func() { <-closed; <-served })
+}
+
+// lineWriter sends each line it is given to a channel.
+type lineWriter chan string
+
+func (w lineWriter) Write(p []byte) (int, error) {
+	select {
+	case w <- string(bytes.TrimSpace(p)):
+	default:
+	}
+	return len(p), nil
 }

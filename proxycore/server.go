@@ -31,6 +31,8 @@ type Server struct {
 	done  chan struct{}
 	onEnd func(error) // if non-nil, called before done is closed, if there is an error
 
+	blockedAfter time.Duration // see the constant; shorter in tests
+
 	recordMu sync.Mutex // held while Config.Record runs; never taken with mu held
 
 	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
@@ -71,6 +73,8 @@ func NewServer(cfg Config) (*Server, error) {
 		filter:  cfg.Filter,
 		serving: make(map[*serving]struct{}),
 		conns:   make(map[*conn]struct{}),
+
+		blockedAfter: blockedAfter,
 	}
 	if err := s.local.refresh(); err != nil {
 		return nil, fmt.Errorf("proxycore: list the host's addresses, which must not be reachable through the proxy: %w; let the process use netlink sockets", err)
@@ -252,7 +256,7 @@ func (s *Server) detach(sv *serving) {
 // for their record to be taken do not count: the caller is in their way.
 func (s *Server) wait(ctx context.Context, sv *serving, inRecord bool) error {
 	began := time.Now()
-	tick := time.NewTicker(blockedAfter)
+	tick := time.NewTicker(s.blockedAfter)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
