@@ -20,7 +20,8 @@ const special = `0.0.0.0/8 10.0.0.0/8 100.64.0.0/10 127.0.0.0/8 169.254.0.0/16 1
 	`192.0.2.0/24 192.88.99.0/24 192.168.0.0/16 198.18.0.0/15 198.51.100.0/24 203.0.113.0/24 224.0.0.0/4 240.0.0.0/4 ` +
 	`::/128 ::1/128 64:ff9b::/96 64:ff9b:1::/48 100::/64 2001::/23 2001:db8::/32 2002::/16 3fff::/20 5f00::/16 fc00::/7 fe80::/10 fec0::/10 ff00::/8`
 
-// head is what does not depend on the policy: no cache of any kind, no helper, nothing written but to the log.
+// head is what does not depend on the policy: no cache of any kind, no helper, nothing written but to the
+// log, no leniency towards malformed heads, and no look-up of the client's name (the two "extras").
 const head = `http_port 127.0.0.1:${service_name}
 visible_hostname proxy.invalid
 pid_filename none
@@ -42,6 +43,32 @@ connect_retries 0
 request_header_max_size 8 KB
 shutdown_lifetime 0 seconds
 half_closed_clients on
+relaxed_header_parser off
+url_rewrite_extras "%>a"
+store_id_extras "%>a"
+`
+
+// guards are the lists that every policy needs, and what is refused under every policy: methods other than
+// CONNECT, what is no host name, and Squid itself.
+const guards = `acl CONNECT method CONNECT
+acl special dst ` + special + `
+# An address in its canonical spelling; any other spelling is a name, and on no list.
+acl literal dstdom_regex -n ^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ :
+acl name dstdom_regex -n -i ^([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?$
+acl short dstdom_regex -n ^.{1,253}$
+acl host any-of literal name
+acl localhost-name dstdom_regex -n -i (^|\.)localhost\.?$
+acl own-port port ${service_name}
+
+http_access deny !CONNECT
+deny_info 405:ERR_ACCESS_DENIED CONNECT
+reply_header_add Allow "CONNECT" !CONNECT
+http_access deny !host
+deny_info 400:ERR_ACCESS_DENIED host
+http_access deny !short
+deny_info 400:ERR_ACCESS_DENIED short
+http_access deny localhost-name
+http_access deny literal own-port special
 `
 
 // configFile writes the policy as access lists. Names are matched without looking them up (-n) and first;
@@ -61,15 +88,10 @@ func configFile(c conformance.Config) (string, error) {
 		seconds := int((c.HeadTimeout + time.Second - 1) / time.Second)
 		fmt.Fprintf(&b, "request_start_timeout %d seconds\nrequest_timeout %d seconds\n", seconds, seconds)
 	}
-	b.WriteString("acl special dst " + special + "\n" +
-		"acl CONNECT method CONNECT\n" +
-		// An address in its canonical spelling; any other spelling is a name, and on no list.
-		`acl literal dstdom_regex -n ^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ :` + "\n")
-
+	b.WriteString(guards)
 	deniedNames, deniedAddresses := writeRules(&b, "deny", deny, "port 1-65535")
 	listed, admitted := writeRules(&b, "allow", allow, "port 443 80")
 
-	b.WriteString("http_access deny !CONNECT\n")
 	access := func(action, list string, more string) {
 		if list != "" {
 			fmt.Fprintf(&b, "http_access %s %s%s\n", action, list, more)
@@ -83,7 +105,7 @@ func configFile(c conformance.Config) (string, error) {
 		b.WriteString("http_access deny all\n")
 		return b.String(), nil
 	}
-	b.WriteString("http_access deny !" + listed + "\n")
+	b.WriteString("http_access deny !" + listed + "\nhttp_access deny own-port special\n")
 	access("deny", deniedAddresses, "")
 	if admitted == "" {
 		b.WriteString("http_access deny special\n")

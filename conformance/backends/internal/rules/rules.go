@@ -124,7 +124,7 @@ func parsePorts(text string) (Ports, error) {
 // Regexp returns a POSIX extended regular expression for the names the rule admits, with one dot at the
 // end or none, in lower case. It is "" for addresses.
 func (r Rule) Regexp() string {
-	const label = `[^.]+\.`
+	const label = `[a-z0-9_-]+\.`
 	host := strings.ReplaceAll(r.Host, ".", `\.`)
 	switch r.Kind {
 	case Exact:
@@ -135,7 +135,7 @@ func (r Rule) Regexp() string {
 		return "^(" + label + ")+" + host + `\.?$`
 	case Any:
 		// The last label of a name begins with a letter; that of an address, in whatever spelling, does not.
-		return `^([^.]+\.)*[a-z][a-z0-9-]*\.?$`
+		return "^(" + label + `)*[a-z][a-z0-9-]*\.?$`
 	}
 	return ""
 }

@@ -68,6 +68,7 @@ func TestRegexp(t *testing.T) {
 		{"*.example.com", "example.com", false},
 		{"*.example.com", ".example.com", false},
 		{"*.example.com", "b.a.example.com", false},
+		{"*.example.com", "*.example.com", false},
 		{"**.example.com", "b.a.example.com", true},
 		{"**.example.com", "a..example.com", false},
 		{"**.example.com", "example.com", false},
