@@ -57,14 +57,19 @@ func (x *X) MustStart(c Config) *Proxy {
 	return p
 }
 
-// Policy returns the instance all checks share that runs one of the vectors' policies. Checks must
-// leave it as they found it.
-func (x *X) Policy(name string) *Proxy {
+// PolicyConfig returns the configuration of one of the vectors' policies.
+func (x *X) PolicyConfig(name string) Config {
 	pol, ok := vectors.Policies()[name]
 	if !ok {
 		panic("conformance: no policy " + name)
 	}
-	p, err := x.s.shared(name, Config{Allow: pol.Allow, Deny: pol.Deny, HeadTimeout: x.s.head})
+	return Config{Allow: pol.Allow, Deny: pol.Deny, HeadTimeout: x.s.head}
+}
+
+// Policy returns the instance all checks share that runs one of the vectors' policies. Checks must
+// leave it as they found it.
+func (x *X) Policy(name string) *Proxy {
+	p, err := x.s.shared(name, x.PolicyConfig(name))
 	if err != nil {
 		x.Abort("%v", err)
 	}

@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -22,6 +23,7 @@ const Argument = "egress-conformance-probe"
 const (
 	OpPipe   = "pipe"   // a connection to the proxy over standard input and output, see Pipe
 	OpReport = "report" // the third argument is a []Action in JSON; a Report comes back on standard output
+	OpLater  = "later"  // as report, but once standard input has ended; says "ready" on standard error before
 	OpExit   = "exit"   // exits with the status of the third argument
 	OpSignal = "signal" // kills itself with the signal number of the third argument
 	OpLinger = "linger" // starts a child in a session of its own that keeps standard output open, then exits
@@ -47,6 +49,10 @@ func run(op string, args []string) int {
 	case OpPipe:
 		err = servePipe(os.Stdin, os.Stdout)
 	case OpReport:
+		err = report(arg)
+	case OpLater:
+		fmt.Fprintln(os.Stderr, "ready")
+		io.Copy(io.Discard, os.Stdin)
 		err = report(arg)
 	case OpExit:
 		return number
@@ -96,7 +102,7 @@ func linger() error {
 
 // Action is one thing the probe tries inside the sandbox.
 type Action struct {
-	// Do is "dial", "send", "lookup", "proxy", "abstract", "configure" or "unshare".
+	// Do is "dial", "send", "lookup", "proxy", "raw", "configure" or "unshare".
 	Do string `json:"do"`
 	// Network and Address are for dial and send; Address is the name for lookup, the target for proxy.
 	Network string `json:"network,omitempty"`
@@ -128,8 +134,8 @@ type Report struct {
 	NoNewPrivs   bool     `json:"noNewPrivs"`
 	// Interfaces are the network interfaces apart from loopback.
 	Interfaces []string `json:"interfaces"`
-	// Processes are the visible process ids.
-	Processes []int    `json:"processes"`
+	// Processes are the command lines of the visible processes, arguments separated by spaces.
+	Processes []string `json:"processes"`
 	Results   []Result `json:"results"`
 }
 
@@ -169,4 +175,9 @@ func ProxyFromEnv(env func(string) string) (string, error) {
 		return u.Host, nil
 	}
 	return "", fmt.Errorf("neither HTTPS_PROXY nor https_proxy is set")
+}
+
+// CommandLine is the content of /proc/PID/cmdline in one line.
+func CommandLine(b []byte) string {
+	return strings.Join(strings.Split(strings.TrimRight(string(b), "\x00"), "\x00"), " ")
 }

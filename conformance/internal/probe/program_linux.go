@@ -60,8 +60,11 @@ func look(r *Report) {
 	}
 	entries, _ := os.ReadDir("/proc")
 	for _, e := range entries {
-		if pid, err := strconv.Atoi(e.Name()); err == nil {
-			r.Processes = append(r.Processes, pid)
+		if _, err := strconv.Atoi(e.Name()); err != nil {
+			continue
+		}
+		if line, err := os.ReadFile("/proc/" + e.Name() + "/cmdline"); err == nil && len(line) > 0 {
+			r.Processes = append(r.Processes, CommandLine(line))
 		}
 	}
 }

@@ -32,6 +32,8 @@ const (
 	WildcardApex       Fault = "wildcard-apex"        // *.x admits x
 	WildcardDeep       Fault = "wildcard-deep"        // *.x admits a.b.x
 	PortIgnored        Fault = "port-ignored"         // the policy forgets the port
+	OnlyHTTPS          Fault = "only-https"           // a line without a port means 443 alone
+	OnlyHTTP           Fault = "only-http"            // or 80 alone
 	AddressPortIgnored Fault = "address-port-ignored" // address lines forget the port
 	LocalhostOpen      Fault = "localhost-open"       // localhost needs no permission
 	LiteralsOpen       Fault = "literals-open"        // addresses need no permission
@@ -90,19 +92,19 @@ const (
 
 // Faults of the answers.
 const (
-	DenialSilent           Fault = "denial-silent"           // a denial is the end of the connection
-	DenialTunnels          Fault = "denial-tunnels"          // a denial is 200, then the end
-	DenialNotFound         Fault = "denial-not-found"        // a denial is 404
-	MethodNotImplemented   Fault = "method-not-implemented"  // another method is 501
-	AllowMissing           Fault = "allow-missing"           // 405 without Allow
-	BodySilent             Fault = "body-silent"             // the refusal does not name the target
-	BodyTruncated          Fault = "body-truncated"          // the body is shorter than announced
-	ReasonMissing          Fault = "reason-missing"          // no Proxy-Status
-	KeepsAlive             Fault = "keeps-alive"             // no fault: the connection outlives a denial
-	EarlyAnswer            Fault = "early-answer"            // 200 before the dial
-	AnswerWithLength       Fault = "answer-with-length"      // 200 with Content-Length
-	AnswerHTTP10           Fault = "answer-http10"           // 200 as HTTP/1.0
-	DialFailureForbidden   Fault = "dial-failure-forbidden"  // 403 where the dial failed
+	DenialSilent           Fault = "denial-silent"          // a denial is the end of the connection
+	DenialTunnels          Fault = "denial-tunnels"         // a denial is 200, then the end
+	DenialNotFound         Fault = "denial-not-found"       // a denial is 404
+	MethodNotImplemented   Fault = "method-not-implemented" // another method is 501
+	AllowMissing           Fault = "allow-missing"          // 405 without Allow
+	BodySilent             Fault = "body-silent"            // the refusal does not name the target
+	BodyTruncated          Fault = "body-truncated"         // the body is shorter than announced
+	ReasonMissing          Fault = "reason-missing"         // no Proxy-Status
+	KeepsAlive             Fault = "keeps-alive"            // no fault: the connection outlives a denial
+	EarlyAnswer            Fault = "early-answer"           // 200 before the dial
+	AnswerWithLength       Fault = "answer-with-length"     // 200 with Content-Length
+	AnswerHTTP10           Fault = "answer-http10"          // 200 as HTTP/1.0
+	DialFailureForbidden   Fault = "dial-failure-forbidden" // 403 where the dial failed
 	LookupFailureForbidden Fault = "lookup-failure-forbidden"
 )
 
@@ -124,6 +126,7 @@ const (
 
 // Faults of the life of an instance.
 const (
+	FeaturesFeigned   Fault = "features-feigned" // takes lines it does not understand and admits what they might mean
 	StartFails        Fault = "start-fails"
 	StartHangs        Fault = "start-hangs"
 	StartPanics       Fault = "start-panics"
@@ -151,22 +154,19 @@ const (
 
 // Faults of the sandbox.
 const (
-	NetworkKept        Fault = "network-kept"        // only the variables are set
-	VariablesMissing   Fault = "variables-missing"   // no proxy variables inside
-	LowerCaseMissing   Fault = "lower-case-missing"  // only the upper-case ones
-	NoProxyWide        Fault = "no-proxy-wide"       // NO_PROXY names private ranges
-	DoorFails          Fault = "door-fails"          // nothing answers at the proxy's address inside
-	DoorLate           Fault = "door-late"           // the command starts before the proxy is reachable
-	ResolverLeaks      Fault = "resolver-leaks"      // a relay to the name server runs inside
-	HostServiceLeaks   Fault = "host-service-leaks"  // a relay to the host's loopback runs inside
-	StatusLost         Fault = "status-lost"         // the exit status is always 0
-	SignalLost         Fault = "signal-lost"         // death by signal is status 1
-	ChildLeft          Fault = "child-left"          // background children outlive the command
-	DescriptorsLeaked  Fault = "descriptors-leaked"  // the host's descriptors are inherited
-	CapabilitiesKept   Fault = "capabilities-kept"   // the command is root of its namespace
-	PrivilegesReturn   Fault = "privileges-return"   // no_new_privs is not set
-	OutlivesLauncher   Fault = "outlives-launcher"   // the command outlives the process that started it
-	OutputLost         Fault = "output-lost"         // standard output is not passed through
-	FailsOpen          Fault = "fails-open"          // without the proxy the command gets the network
-	AbstractSocketKept Fault = "abstract-sockets"    // shares the host's abstract sockets
+	NetworkKept       Fault = "network-kept"       // only the variables are set
+	VariablesMissing  Fault = "variables-missing"  // no proxy variables inside
+	LowerCaseMissing  Fault = "lower-case-missing" // only the upper-case ones
+	NoProxyWide       Fault = "no-proxy-wide"      // NO_PROXY names private ranges
+	DoorFails         Fault = "door-fails"         // nothing answers at the proxy's address inside
+	DoorLate          Fault = "door-late"          // the command starts before the proxy is reachable
+	StatusLost        Fault = "status-lost"        // the exit status is always 0
+	SignalLost        Fault = "signal-lost"        // death by signal is status 1
+	ChildLeft         Fault = "child-left"         // background children outlive the command
+	DescriptorsLeaked Fault = "descriptors-leaked" // the host's descriptors are inherited
+	CapabilitiesKept  Fault = "capabilities-kept"  // the command is root of its namespace
+	PrivilegesReturn  Fault = "privileges-return"  // no_new_privs is not set
+	OutlivesLauncher  Fault = "outlives-launcher"  // the command outlives the process that started it
+	OutputLost        Fault = "output-lost"        // standard output is not passed through
+	FailsOpen         Fault = "fails-open"         // without the proxy the command gets the network
 )

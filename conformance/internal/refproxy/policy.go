@@ -155,6 +155,9 @@ func (p *policy) name(name string, port uint16) bool {
 	if isLocalhost(name) {
 		return true
 	}
+	if p.faults.Has(OnlyHTTPS) && port == 80 || p.faults.Has(OnlyHTTP) && port == 443 {
+		return false
+	}
 	match := func(r rule, denies bool) bool {
 		return r.host(name, p.faults) && (r.port(port, denies) || p.faults.Has(PortIgnored) && !denies)
 	}
@@ -196,4 +199,6 @@ func (p *policy) admits(a netip.Addr, port uint16) bool {
 	})
 }
 
-func isLocalhost(name string) bool { return name == "localhost" || strings.HasSuffix(name, ".localhost") }
+func isLocalhost(name string) bool {
+	return name == "localhost" || strings.HasSuffix(name, ".localhost")
+}

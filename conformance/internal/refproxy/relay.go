@@ -129,4 +129,3 @@ func reset(c net.Conn) {
 	}
 	c.Close()
 }
-

@@ -33,6 +33,9 @@ type Options struct {
 	Allow, Deny []string
 	Port        int
 	SocketPath  string
+	// Bare knows nothing but names: lines that need a policy feature are errors, and so are deny lines
+	// and sockets.
+	Bare bool
 	// NoTCP leaves the TCP listener out.
 	NoTCP       bool
 	HeadTimeout time.Duration
@@ -56,6 +59,7 @@ type Proxy struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]bool // guarded by mu; nil once closed
 	leaked []net.Conn        // guarded by mu
+	doors  []net.Listener    // guarded by mu
 }
 
 // Done is closed when the proxy has died through Kill.
@@ -124,6 +128,9 @@ func (p *Proxy) serve(c net.Conn) {
 			return
 		}
 		trusted = true
+		if p.o.Faults.Has(DiesOfGarbage) && req == nil && status == 400 {
+			p.closeListeners()
+		}
 		if !p.refuse(c, req, status) {
 			p.linger(c)
 			return

@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"os"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -31,6 +32,11 @@ func Start(o Options) (*Proxy, error) {
 		panic("refproxy: the start panics")
 	case f.Has(StartHangs):
 		select {}
+	}
+	if o.Bare && !f.Has(FeaturesFeigned) {
+		if err := bare(o); err != nil {
+			return nil, err
+		}
 	}
 	pol, err := newPolicy(o.Allow, o.Deny, f)
 	if err != nil {
@@ -54,6 +60,19 @@ func Start(o Options) (*Proxy, error) {
 		return nil, errors.Join(err, p.Close())
 	}
 	return p, nil
+}
+
+// bare refuses what a proxy that only knows names cannot do.
+func bare(o Options) error {
+	if len(o.Deny) > 0 || o.SocketPath != "" {
+		return errors.New("refproxy: neither deny lines nor sockets")
+	}
+	for _, line := range o.Allow {
+		if strings.ContainsAny(line, "*:/[") || net.ParseIP(line) != nil {
+			return fmt.Errorf("refproxy: policy line %q: names only", line)
+		}
+	}
+	return nil
 }
 
 func (p *Proxy) listen() error {
@@ -243,7 +262,10 @@ func (p *Proxy) Close() error {
 }
 
 func (p *Proxy) closeListeners() {
-	for _, l := range []net.Listener{p.tcp, p.unix} {
+	p.mu.Lock()
+	all := append([]net.Listener{p.tcp, p.unix}, p.doors...)
+	p.mu.Unlock()
+	for _, l := range all {
 		if l != nil {
 			l.Close()
 		}
@@ -264,4 +286,3 @@ func (p *Proxy) Kill() {
 		close(p.dead)
 	}
 }
-

@@ -58,7 +58,11 @@ func parseTarget(text string, f Faults) (target, error) {
 		}
 		return t, errAddress
 	}
-	if err := checkName(strings.TrimSuffix(strings.ToLower(name), "."), f); err != nil {
+	plain := strings.ToLower(name)
+	if f.Has(DotKept) {
+		plain = strings.TrimSuffix(plain, ".")
+	}
+	if err := checkName(plain, f); err != nil {
 		return t, err
 	}
 	t.name = name

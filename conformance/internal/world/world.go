@@ -90,7 +90,6 @@ func (w *World) Addr(name string) netip.Addr {
 // Rebind makes the answers for name differ from query to query: first for the first query of each
 // type, then for every later one. Calling it again starts afresh.
 func (w *World) Rebind(name string, first, later netip.Addr) {
-	w.fake.Forget(name)
 	w.fake.Script(name, fixtures.Answer{Addrs: []netip.Addr{first}}, fixtures.Answer{Addrs: []netip.Addr{later}})
 }
 

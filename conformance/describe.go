@@ -1,0 +1,86 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/onsi/ginkgo/v2"
+	"github.com/onsi/ginkgo/v2/types"
+
+	"github.com/sallyport-dev/sallyport/conformance/internal/check"
+	"github.com/sallyport-dev/sallyport/conformance/internal/checks"
+)
+
+// Describe adds the suite to a ginkgo tree of the caller's, as one ordered container. b is called when the
+// container's first spec runs, not when the tree is built, so that a BeforeEach or BeforeAll around it can
+// prepare the backend.
+//
+// Every check is always in the tree. One that does not apply to what the backend claims is skipped with
+// its reason; no check body ever skips. The caller's fail handler is left alone.
+func Describe(b func() Backend, opts ...Option) bool {
+	return ginkgo.Describe("egress conformance", ginkgo.Ordered, ginkgo.ContinueOnFailure, func() {
+		var r *run
+		ginkgo.BeforeAll(func() {
+			var err error
+			if r, err = newRun(b(), opts); err == nil {
+				err = r.open()
+			}
+			if err != nil {
+				r = nil
+				ginkgo.Fail(err.Error())
+			}
+		})
+		for _, c := range checks.All() {
+			ginkgo.It(c.ID+" "+c.Summary, labels(c), func(ctx ginkgo.SpecContext) {
+				settle(r.one(ctx, c), r)
+			})
+		}
+		ginkgo.AfterAll(func() {
+			if r == nil {
+				return
+			}
+			report, err := r.close()
+			if err != nil {
+				ginkgo.Fail(err.Error())
+			}
+			ginkgo.AddReportEntry("verdict", report.Summary(), types.ReportEntryVisibilityAlways)
+			fmt.Fprintln(ginkgo.GinkgoWriter, report.Summary())
+			if len(report.Problems) > 0 {
+				ginkgo.Fail(strings.Join(report.Problems, "\n"))
+			}
+		})
+	})
+}
+
+// labels are what a label filter can select by. The slash and the comma have a meaning of their own there.
+func labels(c check.Check) ginkgo.Labels {
+	req := requirements()[c.Requirement()]
+	area, _, _ := strings.Cut(strings.ToLower(c.ID), "-")
+	l := ginkgo.Labels{"area: " + area, "level: " + strings.ToLower(req.level), "id: " + c.Requirement()}
+	for _, f := range c.Needs {
+		l = append(l, "feature: "+f)
+	}
+	if c.Slow {
+		l = append(l, "cost: slow")
+	}
+	return l
+}
+
+// settle tells ginkgo how a check came out.
+func settle(res check.Result, r *run) {
+	text := r.report.Checks[len(r.report.Checks)-1].Text()
+	ginkgo.AddReportEntry("id", res.ID, types.ReportEntryVisibilityNever)
+	switch res.Outcome {
+	case check.Pass:
+	case check.NA, check.Known, check.Deselected:
+		ginkgo.Skip(fmt.Sprintf("%s: %s", res.Outcome, res.Reason), 1)
+	default:
+		if res.Log != "" {
+			fmt.Fprintf(ginkgo.GinkgoWriter, "the proxy said:\n%s\n", res.Log)
+		}
+		ginkgo.Fail("\n"+text, 1)
+	}
+}

@@ -1,0 +1,165 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os/exec"
+	"time"
+
+	"github.com/sallyport-dev/sallyport/conformance/internal/check"
+	"github.com/sallyport-dev/sallyport/conformance/internal/checks"
+	"github.com/sallyport-dev/sallyport/conformance/internal/world"
+)
+
+// Execute runs the suite against b without any test framework. The error says that the run could not
+// even begin: b is incomplete, an option or the baseline names what does not exist, or the process is not
+// inside the fake Internet (fixtures.Enter). Whatever happens later is in the report, whose verdict is
+// VerdictInvalid when checks could not be carried out.
+//
+// Only one run may be under way in a process at a time.
+func Execute(ctx context.Context, b Backend, opts ...Option) (*Report, error) {
+	r, err := newRun(b, opts)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	for _, c := range r.checks {
+		if ctx.Err() != nil {
+			r.add(c, check.Result{ID: c.ID, Outcome: check.Error, Reason: "the run was cancelled"})
+			continue
+		}
+		r.one(ctx, c)
+	}
+	return r.close()
+}
+
+// run is one run of the suite, whichever runner drives it.
+type run struct {
+	backend Backend
+	o       options
+	checks  []check.Check
+	world   *world.World
+	session *check.Session
+	report  *Report
+	begin   time.Time
+}
+
+// newRun validates what the caller gave.
+func newRun(b Backend, opts []Option) (*run, error) {
+	o := newOptions(opts)
+	all := checks.All()
+	if b.Name == "" {
+		return nil, errors.New("conformance: Backend.Name is empty")
+	}
+	if b.Start == nil {
+		return nil, errors.New("conformance: Backend.Start is nil")
+	}
+	if err := b.Features.unknown(); err != nil {
+		return nil, err
+	}
+	if !b.Features.Has(TCP) && !b.Features.Has(Unix) && !b.Features.Has(Sandbox) {
+		return nil, errors.New("conformance: the backend claims no entry point: TCP, Unix or Sandbox")
+	}
+	if err := o.check(all); err != nil {
+		return nil, err
+	}
+	known := map[string]bool{}
+	for _, c := range all {
+		known[c.ID] = true
+	}
+	for _, id := range b.Known.IDs() {
+		if !known[id] {
+			return nil, fmt.Errorf("conformance: the baseline lists %s, which is no check", id)
+		}
+	}
+	return &run{backend: b, o: o, checks: all, report: newReport(b)}, nil
+}
+
+// open starts the world. It is paired with close.
+func (r *run) open() error {
+	w, err := world.Open()
+	if err != nil {
+		return err
+	}
+	r.world, r.begin = w, time.Now()
+	r.session = check.NewSession(subject(r.backend), w, r.o.times)
+	return nil
+}
+
+// one runs a check, weighs it against the baseline and enters it in the report.
+func (r *run) one(ctx context.Context, c check.Check) check.Result {
+	if !r.o.selects(c.ID) {
+		return r.add(c, check.Result{ID: c.ID, Outcome: check.Deselected, Reason: "no pattern of the selection matches it"})
+	}
+	return r.add(c, weigh(r.session.Run(ctx, c), r.backend.Known))
+}
+
+// weigh applies the baseline: what is listed has to fail.
+func weigh(res check.Result, known *Baseline) check.Result {
+	reason, listed := known.Reason(res.ID)
+	if !listed {
+		return res
+	}
+	switch res.Outcome {
+	case check.Fail:
+		res.Outcome, res.Reason = check.Known, reason
+	case check.Pass:
+		res.Outcome, res.Reason = check.Stale, "the baseline lists it, and it passes: take it out ("+reason+")"
+	case check.NA:
+		res.Outcome, res.Reason = check.Stale, "the baseline lists it, and it does not apply: take it out ("+res.Reason+")"
+	}
+	return res
+}
+
+func (r *run) add(c check.Check, res check.Result) check.Result {
+	r.report.add(c, res)
+	return res
+}
+
+// close ends session and world, and completes the report. The error says that it could not be written.
+func (r *run) close() (*Report, error) {
+	err := errors.Join(r.session.Close(), r.world.Close())
+	r.report.finish(time.Since(r.begin), err)
+	if r.o.reports != "" {
+		if err := r.report.WriteDir(r.o.reports); err != nil {
+			return r.report, err
+		}
+	}
+	return r.report, nil
+}
+
+// subject is the backend in the types of the checks.
+func subject(b Backend) check.Subject {
+	features := map[string]bool{}
+	for _, f := range b.Features.List() {
+		features[string(f)] = true
+	}
+	return check.Subject{
+		Name: b.Name, Version: b.Version, Features: features,
+		Start: func(ctx context.Context, c check.Config) (*check.Instance, error) {
+			i, err := b.Start(ctx, Config(c))
+			if i == nil || err != nil {
+				return nil, err
+			}
+			return instance(i), nil
+		},
+	}
+}
+
+func instance(i *Instance) *check.Instance {
+	out := &check.Instance{
+		Addr: i.Addr, SocketPath: i.SocketPath, CABundle: i.CABundle, Stop: i.Stop, Kill: i.Kill, Done: i.Done,
+	}
+	if i.Launch != nil {
+		out.Launch = func(ctx context.Context, c check.LaunchConfig) (*exec.Cmd, error) {
+			return i.Launch(ctx, LaunchConfig(c))
+		}
+	}
+	return out
+}

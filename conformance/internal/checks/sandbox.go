@@ -1,0 +1,184 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package checks
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"strings"
+
+	. "github.com/onsi/gomega" //nolint:staticcheck // matchers read as a language of their own
+
+	"github.com/sallyport-dev/sallyport/conformance/internal/check"
+	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
+	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
+)
+
+func sandboxChecks() []check.Check {
+	all := []check.Check{
+		{ID: "SANDBOX-001.allowed", Summary: "an allowed host is reached from inside, by the variables alone", Run: insideAllowed},
+		{ID: "SANDBOX-002.denied", Summary: "a host that is not allowed is 403 inside", Run: insideDenied},
+		{ID: "SANDBOX-003.variables", Summary: "the proxy variables are set, in both cases", Run: variables},
+		{ID: "SANDBOX-003.no-proxy", Summary: "NO_PROXY names the loopback interface at most", Run: noProxy},
+		{ID: "SANDBOX-004.tcp", Summary: "TCP past the proxy reaches nothing", Run: nothing("dial", "tcp4",
+			"93.184.215.14:443", "45.33.32.156:443", "45.33.32.156:22", "10.1.2.3:443", "192.168.1.1:443", "172.17.0.1:22", "169.254.169.254:443")},
+		{ID: "SANDBOX-005.udp", Summary: "UDP reaches nothing", Run: nothing("send", "udp4",
+			"45.33.32.156:53", "45.33.32.156:443", "45.33.32.156:123", "10.1.2.3:53", "224.0.0.251:5353", "255.255.255.255:67")},
+		{ID: "SANDBOX-006.dns", Summary: "names cannot be looked up, not even allowed ones", Run: nothing("lookup", "", check.AllowedHost, "secret.denied.example.net")},
+		{ID: "SANDBOX-007.ipv6", Summary: "IPv6 reaches nothing", Run: nothing("dial", "tcp",
+			"[2606:2800:21f::14]:443", "[fd12:3456::1]:443", "[::ffff:93.184.215.14]:443")},
+		{ID: "SANDBOX-008.host-loopback", Summary: "services on the host's loopback interface cannot be reached", Run: nothing("dial", "tcp",
+			"127.0.0.1:443", "127.0.0.2:443", "127.0.0.1:22", "[::1]:443")},
+		{ID: "SANDBOX-009.abstract-sockets", Summary: "the host's abstract unix sockets cannot be reached", Run: abstractSocket},
+		{ID: "SANDBOX-010.raw-sockets", Summary: "no raw and no packet socket can be made", Run: forbidden("raw")},
+		{ID: "SANDBOX-010.configure", Summary: "the network cannot be configured", Run: forbidden("configure")},
+		{ID: "SANDBOX-011.nested", Summary: "a further namespace leads nowhere", Run: nothing("unshare", "tcp4", "93.184.215.14:443")},
+	}
+	all = append(all, processChecks()...)
+	for i := range all {
+		all[i].Needs = append(all[i].Needs, "sandbox")
+	}
+	return all
+}
+
+func insideAllowed(x *check.X) {
+	p := x.Core()
+	mark := x.Mark()
+	r := ask(x, p, probe.Action{Do: "proxy", Address: check.AllowedTarget})
+	seen := x.Since(mark, p)
+	got := r.Results[0]
+	x.Line("Got", "%d, %s", got.Status, got.Detail)
+	x.Line("Origin", "%s", seen.Origin())
+	x.Saw(oracle.Sandbox).Expect(got.Done).To(BeTrue(), "an echo from %s: %s", check.AllowedTarget, got.Detail)
+	x.Saw(oracle.OriginDial).Expect(seen.Connections).To(HaveLen(1), "connections to origins")
+}
+
+func insideDenied(x *check.X) {
+	p := x.Core()
+	mark := x.Mark()
+	r := ask(x, p, probe.Action{Do: "proxy", Address: check.DeniedTarget})
+	seen := x.Since(mark, p)
+	x.Line("Got", "%d, %s", r.Results[0].Status, r.Results[0].Detail)
+	x.Line("Origin", "%s", seen.Origin())
+	x.Line("DNS", "%s", seen.DNS())
+	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
+	x.Saw(oracle.DNSQuery).Expect(seen.Queries).To(BeEmpty(), "queries")
+	x.Saw(oracle.ClientStatus).Expect(r.Results[0].Status).To(Equal(403))
+	insideControl(x, p)
+}
+
+// insideControl verifies that the sandbox has its way out, so that a sandbox in which nothing works at all
+// cannot pass for a tight one.
+func insideControl(x *check.X, p *check.Proxy) {
+	r := ask(x, p, probe.Action{Do: "proxy", Address: check.AllowedTarget})
+	if !r.Results[0].Done {
+		x.Fail(oracle.Control, "%s from inside: %s", check.AllowedTarget, r.Results[0].Detail)
+	}
+	x.Line("Control", "%s worked from inside", check.AllowedTarget)
+}
+
+// nothing tries addresses from inside, and asks both witnesses: the program, for which no attempt may
+// work, and the world, which may have seen nothing.
+func nothing(do, network string, addresses ...string) func(*check.X) {
+	return func(x *check.X) {
+		p := x.Core()
+		insideControl(x, p)
+		var actions []probe.Action
+		for _, a := range addresses {
+			actions = append(actions, probe.Action{Do: do, Network: network, Address: a})
+		}
+		mark := x.Mark()
+		r := ask(x, p, actions...)
+		seen := x.Since(mark, p)
+		x.Line("Origin", "%s", seen.Origin())
+		x.Line("DNS", "%s", seen.DNS())
+		for _, res := range r.Results {
+			x.Line("Got", "%s %s: %s", do, res.Action.Address, res.Detail)
+			if res.Done {
+				x.Note(oracle.Sandbox, "%s %s worked from inside: %s", do, res.Action.Address, res.Detail)
+			}
+		}
+		if d := seen.Dials(); len(d) > 0 {
+			x.Note(oracle.OriginDial, "packets left the sandbox, to %v", d)
+		}
+		if len(seen.Queries) > 0 {
+			x.Note(oracle.DNSQuery, "queries left the sandbox: %v", seen.Queries)
+		}
+		insideControl(x, p)
+	}
+}
+
+func forbidden(do string) func(*check.X) {
+	return func(x *check.X) {
+		p := x.Core()
+		res := ask(x, p, probe.Action{Do: do}).Results[0]
+		x.Line("Got", "%s: %s", do, res.Detail)
+		if res.Done {
+			x.Fail(oracle.Sandbox, "%s: %s", do, res.Detail)
+		}
+		insideControl(x, p)
+	}
+}
+
+var proxyVariables = []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"}
+
+func variables(x *check.X) {
+	p := x.Core()
+	env := environ(ask(x, p).Env)
+	want := env["HTTPS_PROXY"]
+	x.Line("Got", "HTTPS_PROXY=%s", want)
+	x.Saw(oracle.Sandbox).Expect(want).To(HavePrefix("http://"), "HTTPS_PROXY inside")
+	for _, name := range proxyVariables {
+		x.Saw(oracle.Sandbox).Expect(env[name]).To(Equal(want), name)
+		x.Saw(oracle.Sandbox).Expect(env[strings.ToLower(name)]).To(Equal(want), strings.ToLower(name))
+	}
+}
+
+// noProxy plants a NO_PROXY on the host that would open everything if it were inherited.
+func noProxy(x *check.X) {
+	p := x.Core()
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		old, had := os.LookupEnv(name)
+		os.Setenv(name, "*")
+		x.Defer(func() {
+			if had {
+				os.Setenv(name, old)
+			} else {
+				os.Unsetenv(name)
+			}
+		})
+	}
+	env := environ(ask(x, p).Env)
+	for _, name := range []string{"NO_PROXY", "no_proxy"} {
+		x.Line("Got", "%s=%s", name, env[name])
+		for entry := range strings.SplitSeq(env[name], ",") {
+			entry = strings.TrimSpace(entry)
+			ip := net.ParseIP(strings.Trim(entry, "[]"))
+			if entry == "" || entry == "localhost" || ip != nil && ip.IsLoopback() {
+				continue
+			}
+			x.Note(oracle.Sandbox, "%s inside names %q", name, entry)
+		}
+	}
+}
+
+func environ(list []string) map[string]string {
+	env := map[string]string{}
+	for _, kv := range list {
+		name, value, _ := strings.Cut(kv, "=")
+		env[name] = value
+	}
+	return env
+}
+
+func abstractSocket(x *check.X) {
+	name := fmt.Sprintf("@egress-conformance-%d", os.Getpid())
+	l, err := net.Listen("unix", name)
+	if err != nil {
+		x.Abort("listening on an abstract socket: %v", err)
+	}
+	defer l.Close()
+	nothing("dial", "unix", name)(x)
+}
