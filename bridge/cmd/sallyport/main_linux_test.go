@@ -188,12 +188,14 @@ func (p *proc) start() *proc {
 	}
 	p.stdout = bufio.NewReader(out)
 	p.cmd.Stderr = p.stderr
+	p.cmd.WaitDelay = patience // what is left behind may hold standard error
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
 	timer := time.AfterFunc(patience, func() {
-		p.t.Errorf("sallyport %q did not end; stderr:\n%s", p.cmd.Args[1:], p.stderr)
+		p.t.Errorf("sallyport %q did not end, or left something behind that holds its output; stderr:\n%s", p.cmd.Args[1:], p.stderr)
 		_ = p.cmd.Process.Kill()
+		out.Close()
 	})
 	p.t.Cleanup(func() {
 		p.stdin.Close()
