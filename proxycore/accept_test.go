@@ -128,7 +128,7 @@ func TestUnixListener(t *testing.T) {
 		t.Error("the socket still accepts after detach")
 	}
 	detach()
-	if r := w.record(); r.Sandbox != "box" || r.Decision != DecisionAllow {
+	if r := w.record(); r.Sandbox != "box" || r.Decision != DecisionAllow || r.Client != "" {
 		t.Errorf("record = %+v", r)
 	}
 }

@@ -180,6 +180,7 @@ func TestNoFirstByteLost(t *testing.T) {
 		}
 		c.send("x")
 		expect(t, c.r, "x")
+		c.SetLinger(0) // thousands of ports in TIME-WAIT would be missed elsewhere
 		c.Close()
 		<-w.records
 	}
@@ -256,5 +257,19 @@ func TestRefusalSurvivesPipelinedBytes(t *testing.T) {
 		}
 		expectEOF(t, c.r)
 		c.Close()
+	}
+}
+
+func TestHeadSizeLimit(t *testing.T) {
+	t.Parallel()
+	for _, limit := range []int{100, 3000, 20000} {
+		w := newWorld(t, []string{"github.com"}, func(_ *world, b *BuiltIn) { b.MaxHeadBytes = limit })
+		frame := len(head("github.com:443") + "X: \r\n")
+		for size, want := range map[int]int{limit: 200, limit + 1: 431} {
+			request := strings.TrimSuffix(head("github.com:443"), "\r\n") + "X: " + strings.Repeat("x", size-frame) + "\r\n\r\n"
+			if got := w.client().status(request); got != want || len(request) != size {
+				t.Errorf("limit %d: a head of %d bytes: status %d, want %d", limit, len(request), got, want)
+			}
+		}
 	}
 }

@@ -116,6 +116,7 @@ func TestDialFailures(t *testing.T) {
 		{"no route", &net.OpError{Op: "dial", Err: syscall.EHOSTUNREACH}, 502, DialError, "destination_ip_unroutable"},
 		{"other", errors.New("x"), 502, DialError, "destination_unavailable"},
 		{"kernel time-out", &net.OpError{Op: "dial", Err: syscall.ETIMEDOUT}, 504, DialTimeout, "connection_timeout"},
+		{"no descriptor", &net.OpError{Op: "dial", Err: syscall.EMFILE}, 503, LimitExceeded, "connection_limit_reached"},
 		{"our time-out", nil, 504, DialTimeout, "connection_timeout"},
 	}
 	for _, tt := range tests {
@@ -130,7 +131,7 @@ func TestDialFailures(t *testing.T) {
 			if res.StatusCode != tt.status {
 				t.Errorf("status %d, want %d", res.StatusCode, tt.status)
 			}
-			if r := w.record(); r.Reason != tt.reason || r.Decision != DecisionAllow {
+			if r := w.record(); r.Reason != tt.reason || (r.Decision == DecisionAllow) != (tt.status != 503) {
 				t.Errorf("record = %+v", r)
 			}
 		})

@@ -93,6 +93,8 @@ func dialRefusal(err error) *refusal {
 	switch {
 	case errors.Is(err, errDialPolicy):
 		return policyRefusal(Decision{Reason: AddressNotAllowed})
+	case errors.Is(err, syscall.EMFILE), errors.Is(err, syscall.ENFILE):
+		return limitRefusal // it is the proxy that has no descriptor left
 	case errors.As(err, &timeout) && timeout.Timeout():
 		return &refusal{status: http.StatusGatewayTimeout, reason: DialTimeout, error: "connection_timeout", problem: "the origin did not answer in time"}
 	}
