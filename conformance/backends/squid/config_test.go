@@ -49,24 +49,33 @@ store_id_extras "%>a"
 `
 
 // guards are the lists that every policy needs, and what is refused under every policy: methods other than
-// CONNECT, what is no host name, and Squid itself.
+// CONNECT, what is no host name, no Host field, a body, and Squid itself.
 const guards = `acl CONNECT method CONNECT
 acl special dst ` + special + `
 # An address in its canonical spelling; any other spelling is a name, and on no list.
 acl literal dstdom_regex -n ^(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)\.(0|[1-9][0-9]*)$ :
 acl name dstdom_regex -n -i ^([a-z0-9_-]{1,63}\.)*[a-z0-9_-]{1,63}\.?$
 acl short dstdom_regex -n ^.{1,253}$
-acl host any-of literal name
+# Squid overwrites the Host field by the target, so only its absence can be seen.
+acl host-field req_header Host .
+acl body req_header Transfer-Encoding .
+acl body-length req_header Content-Length [^0]
 acl localhost-name dstdom_regex -n -i (^|\.)localhost\.?$
 acl own-port port ${service_name}
 
 http_access deny !CONNECT
 deny_info 405:ERR_ACCESS_DENIED CONNECT
 reply_header_add Allow "CONNECT" !CONNECT
-http_access deny !host
-deny_info 400:ERR_ACCESS_DENIED host
+http_access deny !literal !name
+deny_info 400:ERR_ACCESS_DENIED name
 http_access deny !short
 deny_info 400:ERR_ACCESS_DENIED short
+http_access deny !host-field
+deny_info 400:ERR_ACCESS_DENIED host-field
+http_access deny body
+deny_info 400:ERR_ACCESS_DENIED body
+http_access deny body-length
+deny_info 400:ERR_ACCESS_DENIED body-length
 http_access deny localhost-name
 http_access deny literal own-port special
 `
