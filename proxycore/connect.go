@@ -61,7 +61,7 @@ func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
 	if !c.cancelWith(cancel) {
 		return nil, nil, nil
 	}
-	w := watchClient(c.client, cancel)
+	w := watchClient(c.client, len(rest) == 0, cancel)
 	upstream, addr, refused := c.reach(ctx, filter, t)
 	early, gone := w.stop()
 	if !c.cancelWith(nil) || gone {
@@ -152,27 +152,35 @@ const (
 	// watchBytes bounds what a client may send ahead while it is watched. With
 	// more it is not watched any further, and its bytes stay in its socket.
 	watchBytes = 64 << 10
+	// silentGrace is what a lookup or dial may still take once the client has
+	// ended its stream without sending anything for the tunnel. With watchDelay
+	// it stays below a second.
+	silentGrace = 500 * time.Millisecond
 )
 
 // aLongTimeAgo is a deadline that wakes whoever waits on a connection.
 var aLongTimeAgo = time.Unix(1, 0)
 
-// watch notices a client that resets its connection while a slow lookup or dial
-// is in progress. The only portable way is to read; what is read is kept.
+// watch notices a client that goes away while a slow lookup or dial is in
+// progress. The only portable way is to read; what is read is kept.
 //
-// The end of the client's stream is no reason to give up: a client may send all
-// it has, half-close, and wait for the answer.
+// A reset says that the client has gone. The end of its stream does not: it may
+// have sent all it has, and wait for the answer. But one that has sent nothing
+// for the tunnel, and never will, is most likely a process that was killed, so
+// after that the lookup or dial has only silentGrace more.
 type watch struct {
 	client net.Conn
+	silent bool // nothing was sent behind the head
 	cancel func()
 	timer  *time.Timer
-	ended  chan struct{}
-	early  []byte // these two belong to the goroutine until ended is closed
+	quit   chan struct{} // closed by stop
+	ended  chan struct{} // closed when run is over; the two below belong to run until then
+	early  []byte
 	gone   bool
 }
 
-func watchClient(client net.Conn, cancel func()) *watch {
-	w := &watch{client: client, cancel: cancel, ended: make(chan struct{})}
+func watchClient(client net.Conn, silent bool, cancel func()) *watch {
+	w := &watch{client: client, silent: silent, cancel: cancel, quit: make(chan struct{}), ended: make(chan struct{})}
 	w.timer = time.AfterFunc(watchDelay, w.run)
 	return w
 }
@@ -185,27 +193,44 @@ func (w *watch) run() {
 			w.cancel()
 		}
 	}()
+	err := w.read()
+	var timeout net.Error
+	switch {
+	case err == nil || errors.As(err, &timeout) && timeout.Timeout():
+	case err != io.EOF:
+		w.gone = true
+		w.cancel()
+	case w.silent && len(w.early) == 0:
+		grace := time.NewTimer(silentGrace)
+		defer grace.Stop()
+		select {
+		case <-grace.C:
+			w.cancel()
+		case <-w.quit:
+		}
+	}
+}
+
+// read reads until there is an error, which is nil when it has read enough.
+func (w *watch) read() error {
 	buf := make([]byte, 4<<10)
 	for len(w.early) < watchBytes {
 		n, err := w.client.Read(buf)
 		w.early = append(w.early, buf[:n]...)
-		if err == nil {
-			continue
+		if err != nil {
+			return err
 		}
-		var timeout net.Error
-		if err != io.EOF && !(errors.As(err, &timeout) && timeout.Timeout()) {
-			w.gone = true
-			w.cancel()
-		}
-		return
 	}
+	return nil
 }
 
-// stop ends the watch. early is what the client has sent meanwhile.
+// stop ends the watch. early is what the client has sent meanwhile, gone says
+// that it cannot be answered any more.
 func (w *watch) stop() (early []byte, gone bool) {
 	if w.timer.Stop() {
 		return nil, false
 	}
+	close(w.quit)
 	w.client.SetReadDeadline(aLongTimeAgo)
 	<-w.ended
 	w.client.SetReadDeadline(time.Time{})
