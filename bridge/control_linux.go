@@ -28,10 +28,7 @@ const maxMessage = 16 << 10
 // message is what the two ends of the control socket say to each other. The
 // packets are small, so a send never blocks for long.
 type message struct {
-	// Started is the first thing a child says: it has its own copies of the
-	// descriptors, and the parent may let go of its.
-	Started bool `json:",omitempty"`
-	// Params goes to the process inside, before the child is even started.
+	// Params goes to the process inside.
 	Params *params `json:",omitempty"`
 	// Listener comes with exactly one descriptor.
 	Listener bool `json:",omitempty"`
@@ -39,6 +36,9 @@ type message struct {
 	Attached bool `json:",omitempty"`
 	// Error answers Listener: the sandbox must not start.
 	Error string `json:",omitempty"`
+	// Ready is what the process that gets the signals and its supervisor tell
+	// each other, on a socket of their own.
+	Ready bool `json:",omitempty"`
 }
 
 // params is all that the process inside must know. The command and its
@@ -60,6 +60,19 @@ func socketpair() (ours, theirs *os.File, err error) {
 		return nil, nil, fmt.Errorf("bridge: make control socket: %w", err)
 	}
 	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
+}
+
+// connectGate connects to the gate of that name.
+func connectGate(name string) (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("bridge: open the control socket: %w", err)
+	}
+	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: name}); err != nil {
+		unix.Close(fd)
+		return -1, hostGone(nil)
+	}
+	return fd, nil
 }
 
 // sendFD writes m, and passes fd with it if it is not negative, on a blocking socket.

@@ -20,44 +20,42 @@ import (
 // process inside passes out and attaches it to the proxy until the sandbox ends,
 // which it learns from the end of the control socket. The listener pins the
 // sandbox's network namespace, so letting go of it is what frees that.
+//
+// The supervisor connects to the gate, rather than inherit a socket: nobody
+// tells when an exec.Cmd has been started and its parent's copies can be closed,
+// and until then the end of the child could not be seen.
 type gate struct {
 	h      *proxycore.Handle
 	listen proxycore.Listening
-	conn   *net.UnixConn
+	params params
+	name   string // of the abstract socket where the supervisor connects
+	door   *net.UnixListener
 	over   chan struct{} // closed when run has returned
 
-	mu      sync.Mutex // guards the following
-	child   []*os.File // the child's descriptors; nil once it has its own
-	started chan struct{}
+	mu     sync.Mutex // guards the following
+	conn   *net.UnixConn
+	killed bool
+	opened chan struct{} // closed when the supervisor has connected
 }
 
-// newGate returns a gate and the file that the child must get as fdControl.
-func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, *os.File, error) {
-	ours, theirs, err := socketpair()
+func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, error) {
+	name, err := unforeseeable()
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
-	defer ours.Close() // FileConn duplicates it
-	c, err := net.FileConn(ours)
+	name = "@sallyport-" + name
+	door, err := net.ListenUnix("unixpacket", &net.UnixAddr{Name: name, Net: "unixpacket"})
 	if err != nil {
-		theirs.Close()
-		return nil, nil, fmt.Errorf("bridge: use control socket: %w", err)
+		return nil, fmt.Errorf("bridge: open the control socket: %w", err)
 	}
-	g := &gate{
-		h: h, listen: listen, conn: c.(*net.UnixConn),
-		over: make(chan struct{}), started: make(chan struct{}),
-		child: []*os.File{theirs},
-	}
-	if err := send(g.conn, message{Params: &p}); err != nil {
-		g.conn.Close()
-		theirs.Close()
-		return nil, nil, err
-	}
-	return g, theirs, nil
+	return &gate{
+		h: h, listen: listen, params: p, name: name, door: door,
+		over: make(chan struct{}), opened: make(chan struct{}),
+	}, nil
 }
 
-// serve runs the gate. A child that is never started says nothing, ever, so
-// until it has spoken the gate also ends with ctx and with the handle.
+// serve runs the gate. A child that is never started never connects, so until
+// it has, the gate also ends with ctx and with the handle.
 func (g *gate) serve(ctx context.Context) {
 	go func() {
 		defer close(g.over)
@@ -67,69 +65,83 @@ func (g *gate) serve(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 		case <-g.h.Done():
-		case <-g.started:
+		case <-g.opened:
+			return
+		case <-g.over:
 			return
 		}
 		g.abandon()
 	}()
 }
 
+// abandon ends a gate whose child was not started; later it does nothing.
+func (g *gate) abandon() { g.door.Close() }
+
+// kill ends the sandbox: its supervisor sees the hang-up and kills it.
+func (g *gate) kill() error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.killed = true
+	g.door.Close()
+	if g.conn == nil {
+		return nil
+	}
+	return g.conn.Close()
+}
+
 func (g *gate) run() {
-	defer g.conn.Close()
-	defer g.childStarted()
+	c, err := g.admit()
+	g.door.Close()
+	if err != nil {
+		return
+	}
+	defer c.Close()
+	if send(c, message{Params: &g.params}) != nil {
+		return
+	}
 	attached := false
 	for {
-		m, fds, err := receiveFDs(g.conn)
-		switch {
-		case err != nil || attached && m.Listener:
+		m, fds, err := receiveFDs(c)
+		if err != nil || attached || !m.Listener {
 			closeAll(fds)
 			return
-		case m.Listener:
-			detach, err := g.attach(fds)
-			if err != nil {
-				_ = send(g.conn, message{Error: err.Error()}) // if it fails, the child sees the end
-				continue
-			}
-			defer detach()
-			attached = true
-			if send(g.conn, message{Attached: true}) != nil {
-				return
-			}
-		default:
-			closeAll(fds)
-			g.childStarted()
+		}
+		detach, err := g.attach(fds)
+		if err != nil {
+			_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
+			continue
+		}
+		defer detach()
+		attached = true
+		if send(c, message{Attached: true}) != nil {
+			return
 		}
 	}
 }
 
-// childStarted lets go of the child's descriptors, so that the socket ends when
-// the child does.
-func (g *gate) childStarted() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	select {
-	case <-g.started:
-		return
-	default:
-	}
-	close(g.started)
-	for _, f := range g.child {
-		f.Close()
-	}
-	g.child = nil
-}
-
-// abandon ends a gate whose child was not started; later it does nothing.
-func (g *gate) abandon() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.child != nil {
-		g.conn.Close() // run does the rest
+// admit waits for the supervisor. It is of this user; others, who can see the
+// name but nothing else, are turned away.
+func (g *gate) admit() (*net.UnixConn, error) {
+	for {
+		c, err := g.door.AcceptUnix()
+		if err != nil {
+			return nil, err
+		}
+		if uid, err := peerUID(c); err != nil || uid != uint32(os.Geteuid()) {
+			c.Close()
+			continue
+		}
+		g.mu.Lock()
+		defer g.mu.Unlock()
+		if g.killed {
+			c.Close()
+			return nil, net.ErrClosed
+		}
+		g.conn = c
+		close(g.opened)
+		return c, nil
 	}
 }
-
-// kill ends the sandbox: its supervisor sees the hang-up and kills it.
-func (g *gate) kill() error { return g.conn.Close() }
 
 // attach serves the one listener in fds through the proxy. It owns fds.
 func (g *gate) attach(fds []int) (detach func(), err error) {

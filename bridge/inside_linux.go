@@ -55,10 +55,10 @@ func initInside(argv []string) error {
 // the kernel adds the credentials, with the process id as the supervisor
 // sees it, and the supervisor answers when it can pass signals on.
 func introduce() error {
-	if err := sendFD(fdSuper, message{Started: true}, -1); err != nil {
+	if err := sendFD(fdSuper, message{Ready: true}, -1); err != nil {
 		return fmt.Errorf("bridge: reach the supervisor: %w", err)
 	}
-	if m, err := receive(fdSuper); err != nil || !m.Started {
+	if m, err := receive(fdSuper); err != nil || !m.Ready {
 		return errors.New("bridge: the sandbox's supervisor is gone")
 	}
 	return nil

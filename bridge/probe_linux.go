@@ -98,14 +98,8 @@ func tryBwrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	self, err := openSelf()
-	if err != nil {
-		return err
-	}
-	defer self.Close()
 	cmd := exec.CommandContext(ctx, runningProgram)
 	cmd.Args = append([]string{"sallyport-probe", roleProbeBwrap, path}, args...)
-	cmd.ExtraFiles = []*os.File{self, self} // the second is where fdSelf says
 	if err := tryRun(cmd); err != nil {
 		return fmt.Errorf("bridge: sandbox mode bwrap: %s does not work here%s: %w", path, causes(), err)
 	}

@@ -43,15 +43,26 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 		}
 		role = roleSuperviseBwrap
 	}
+	g, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter}, p)
+	if err != nil {
+		return nil, err
+	}
 	cmd := exec.CommandContext(ctx, runningProgram)
-	cmd.Args = append([]string{"sallyport-sandbox", role}, argv...)
+	cmd.Args = append([]string{"sallyport-sandbox", role, g.name}, argv...)
 	// Signals reach the command by being passed on, and only so: a Ctrl-C must
 	// not come twice.
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.WaitDelay = killDelay
-	if err := s.guard(ctx, cmd, h, p); err != nil {
-		return nil, err
+	cmd.Cancel = func() error {
+		// The supervisor, rather than be killed, kills the sandbox and sees it end.
+		if err := g.kill(); errors.Is(err, net.ErrClosed) {
+			return os.ErrProcessDone
+		}
+		return nil
 	}
+	// A command that is let go of without being started takes its gate along.
+	runtime.AddCleanup(cmd, (*gate).abandon, g)
+	g.serve(ctx)
 	return cmd, nil
 }
 
@@ -116,32 +127,6 @@ func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
 	lowPort := s.Port > 0 && s.Port < 1024
 	args, err := bwrapArgs(s.BwrapArgs, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
 	return append([]string{path}, args...), err
-}
-
-// guard opens the gate for cmd and ties the two lives together.
-func (s Sandbox) guard(ctx context.Context, cmd *exec.Cmd, h *proxycore.Handle, p params) error {
-	self, err := openSelf()
-	if err != nil {
-		return err
-	}
-	g, control, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter}, p)
-	if err != nil {
-		self.Close()
-		return err
-	}
-	g.child = append(g.child, self)
-	cmd.ExtraFiles = []*os.File{control, self}
-	cmd.Cancel = func() error {
-		// The supervisor, rather than be killed, kills the sandbox and sees it end.
-		if err := g.kill(); errors.Is(err, net.ErrClosed) {
-			return os.ErrProcessDone
-		}
-		return nil
-	}
-	// A command that is let go of without being started takes its gate along.
-	runtime.AddCleanup(cmd, (*gate).abandon, g)
-	g.serve(ctx)
-	return nil
 }
 
 // openSelf opens the running program such that it can be executed, but neither

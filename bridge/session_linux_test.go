@@ -123,7 +123,7 @@ func TestSessionJobControl(t *testing.T) {
 	forEachMode(t, func(t *testing.T, m Mode) {
 		s := newScreen(t)
 		status := s.run(m, nil, "bash", "--norc", "-c",
-			`set -m; sh -c 'echo job; cat'; echo "stopped $?"; fg; echo "back $?"; exit 5`)
+			`set -m; sh -c 'echo job; exec cat'; echo "stopped $?"; fg; echo "back $?"; exit 5`)
 		s.expect("job")
 		s.typeIn("\x1a")
 		s.expect("stopped 148") // 128+SIGTSTP

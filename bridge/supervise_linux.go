@@ -19,14 +19,20 @@ import (
 // processes it started have; a process 1 of our own would lose the signals
 // that arrive before it can pass them on.)
 
-// superviseBwrap starts argv, which is bwrap's command line.
-func superviseBwrap(argv []string) error {
+// superviseBwrap starts args[1:], which is bwrap's command line, for the gate args[0].
+func superviseBwrap(args []string) error {
+	if len(args) < 2 {
+		return errNotAlone
+	}
 	c := &charge{deliver: deliver}
-	return c.supervise(argv[0], argv, nil)
+	return c.supervise(args[0], args[1], args[1:], nil)
 }
 
-// superviseOwn starts a sandbox of our own for the command argv.
-func superviseOwn(argv []string) error {
+// superviseOwn starts a sandbox of our own for the command args[1:].
+func superviseOwn(args []string) error {
+	if len(args) < 2 {
+		return errNotAlone
+	}
 	sys, err := ownNamespaces()
 	if err != nil {
 		return err
@@ -37,7 +43,7 @@ func superviseOwn(argv []string) error {
 			_ = send(sig, false)
 		}
 	}}
-	return c.supervise(runningProgram, append([]string{"sallyport-init", roleSetup}, argv...), sys)
+	return c.supervise(args[0], runningProgram, append([]string{"sallyport-init", roleSetup}, args[1:]...), sys)
 }
 
 // probeBwrap runs argv, a bwrap command line that needs no supervision, and waits
@@ -46,9 +52,13 @@ func probeBwrap(argv []string) error {
 	if err := adopt(); err != nil {
 		return err
 	}
+	self, err := openSelf()
+	if err != nil {
+		return err
+	}
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, fdControl, fdSelf},
+		Files: []uintptr{0, 1, 2, self.Fd(), self.Fd()}, // the second is where fdSelf says
 	})
 	if err != nil {
 		return fmt.Errorf("bridge: start %s: %w", argv[0], err)
@@ -79,18 +89,17 @@ type charge struct {
 }
 
 // supervise starts the sandbox and returns how it ended.
-func (c *charge) supervise(path string, argv []string, sys *syscall.SysProcAttr) error {
+func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysProcAttr) error {
 	signals := catchSignals()
-	if !isControl(fdControl) {
-		return errNotAlone
-	}
-	if err := closeInherited(fdControl, fdSelf); err != nil {
+	if err := errors.Join(closeInherited(), adopt()); err != nil {
 		return err
 	}
-	if err := sendFD(fdControl, message{Started: true}, -1); err != nil {
-		return hostGone(err)
+	control, err := connectGate(gate)
+	if err != nil {
+		return err
 	}
-	if err := adopt(); err != nil {
+	self, err := openSelf()
+	if err != nil {
 		return err
 	}
 	ours, theirs, err := socketpair()
@@ -103,7 +112,7 @@ func (c *charge) supervise(path string, argv []string, sys *syscall.SysProcAttr)
 	}
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, fdControl, fdSelf, theirs.Fd()},
+		Files: []uintptr{0, 1, 2, uintptr(control), self.Fd(), theirs.Fd()},
 		Sys:   sys,
 	})
 	if err != nil {
@@ -112,7 +121,7 @@ func (c *charge) supervise(path string, argv []string, sys *syscall.SysProcAttr)
 	theirs.Close()
 	releaseStdio()
 	go func() {
-		awaitHangup(fdControl) // the process that wanted all this is gone
+		awaitHangup(control) // the process that wanted all this is gone
 		_ = unix.Kill(pid, unix.SIGKILL)
 	}()
 	go func() {
@@ -147,7 +156,7 @@ func (c *charge) meet() bool {
 		c.pidfd = -1 // a kernel before 5.3
 	}
 	close(c.met)
-	return sendFD(c.super, message{Started: true}, -1) == nil
+	return sendFD(c.super, message{Ready: true}, -1) == nil
 }
 
 // signal sends s to the process that introduced itself or to its process group.
