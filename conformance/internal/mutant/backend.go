@@ -8,6 +8,7 @@ package mutant
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"path/filepath"
 
@@ -30,7 +31,9 @@ const (
 func Backend(e Entry, faults ...refproxy.Fault) conformance.Backend {
 	b := conformance.Backend{
 		Name: "reference", Version: string(e), Features: features(e),
-		Start: func(_ context.Context, c conformance.Config) (*conformance.Instance, error) { return start(e, c, faults) },
+		Start: func(_ context.Context, c conformance.Config) (*conformance.Instance, error) {
+			return start(e, c, faults)
+		},
 	}
 	return b
 }
@@ -58,6 +61,9 @@ func start(e Entry, c conformance.Config, faults refproxy.Faults) (*conformance.
 	}
 	if e == Unix && o.SocketPath == "" {
 		o.SocketPath = filepath.Join(c.Dir, "s")
+	}
+	if e == Sandbox && c.SocketPath != "" {
+		return nil, errors.New("mutant: this entry has no socket")
 	}
 	p, err := refproxy.Start(o)
 	if err != nil {

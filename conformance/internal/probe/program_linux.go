@@ -125,8 +125,8 @@ func tryConfigure() Result {
 	return Result{Done: true, Detail: "an address was added"}
 }
 
-// tryUnshare makes a further user and network namespace and tries to dial from there: it may be
-// possible to make one, but nothing may be reachable in it.
+// tryUnshare makes a further user namespace, in which a program has every capability again, and tries to
+// dial from there: it may be possible to make one, but it leads nowhere.
 func tryUnshare(a Action) Result {
 	self, err := os.Executable()
 	if err != nil {
@@ -134,7 +134,7 @@ func tryUnshare(a Action) Result {
 	}
 	inner, _ := json.Marshal([]Action{{Do: "dial", Network: a.Network, Address: a.Address, Timeout: a.Timeout}})
 	cmd := exec.Command(self, Argument, OpReport, string(inner))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
 	out, err := cmd.Output()
 	if err != nil {
 		return failed(err)

@@ -22,6 +22,8 @@ const (
 	AllowAll           Fault = "allow-all"            // allows everything
 	DenyAll            Fault = "deny-all"             // refuses everything
 	DenyIgnored        Fault = "deny-ignored"         // deny lines have no effect
+	DenyOverreaches    Fault = "deny-overreaches"     // one deny line denies everything
+	FeaturesIgnored    Fault = "features-ignored"     // lines with stars, ports or addresses admit nothing
 	BadLinesIgnored    Fault = "bad-lines-ignored"    // policy lines it cannot read are left out
 	SharedPolicy       Fault = "shared-policy"        // the newest instance's policy holds for all
 	CaseSensitive      Fault = "case-sensitive"       // names compare byte by byte
@@ -46,6 +48,7 @@ const (
 	LooksUpTwice       Fault = "looks-up-twice"       // one answer is checked and another dialled
 	OnlyIPv4           Fault = "only-ipv4"            // names without IPv4 address are unreachable
 	DialsItself        Fault = "dials-itself"         // its own listener is a target like others
+	HostFieldDialled   Fault = "host-field-dialled"   // the Host field is resolved and dialled
 	HostFieldDecides   Fault = "host-field-decides"   // the policy is asked about the Host field
 	TrustsAfterRefusal Fault = "trusts-after-refusal" // a connection is judged once
 	DialsFirst         Fault = "dials-first"          // dials, then asks the policy
@@ -72,7 +75,8 @@ const (
 	ZoneStripped        Fault = "zone-stripped"         // what follows % in brackets is dropped
 	PortDefaulted       Fault = "port-defaulted"        // no port means 443
 	PortLenient         Fault = "port-lenient"          // +443, 0443, 443abc and 65979 are 443
-	MalformedForbidden  Fault = "malformed-forbidden"   // malformed heads get 403
+	MalformedNotFound   Fault = "malformed-not-found"   // malformed requests get 404
+	SegmentsRefused     Fault = "segments-refused"      // a head that does not come at once is malformed
 	LinesLenient        Fault = "lines-lenient"         // any version, any spacing
 	FieldsLenient       Fault = "fields-lenient"        // fields that are none are skipped
 	LineFeedsAccepted   Fault = "line-feeds-accepted"   // bare line feeds and carriage returns end lines
@@ -100,7 +104,6 @@ const (
 	BodySilent             Fault = "body-silent"            // the refusal does not name the target
 	BodyTruncated          Fault = "body-truncated"         // the body is shorter than announced
 	ReasonMissing          Fault = "reason-missing"         // no Proxy-Status
-	KeepsAlive             Fault = "keeps-alive"            // no fault: the connection outlives a denial
 	EarlyAnswer            Fault = "early-answer"           // 200 before the dial
 	AnswerWithLength       Fault = "answer-with-length"     // 200 with Content-Length
 	AnswerHTTP10           Fault = "answer-http10"          // 200 as HTTP/1.0
@@ -117,6 +120,7 @@ const (
 	WaitsForClient Fault = "waits-for-client" // relays the origin's bytes once the client has sent one
 	Truncates      Fault = "truncates"        // ends each direction after 64 KiB
 	FlipsByte      Fault = "flips-byte"       // one bit is wrong behind the first MiB
+	MixesTunnels   Fault = "mixes-tunnels"    // bytes of one tunnel get into another
 	StallsOthers   Fault = "stalls-others"    // one slow reader stalls every tunnel
 	OriginKept     Fault = "origin-kept"      // the origin's connection outlives the client's
 	ClientKept     Fault = "client-kept"      // and the other way round
@@ -142,6 +146,7 @@ const (
 	BundleClaimed     Fault = "bundle-claimed"      // names a CA bundle
 	DeathSilent       Fault = "death-silent"        // dies without a word
 	SocketBestEffort  Fault = "socket-best-effort"  // goes on without the socket
+	SocketUnfiltered  Fault = "socket-unfiltered"   // what comes through the socket is not judged
 	SocketDeaf        Fault = "socket-deaf"         // the socket leads nowhere
 	SocketLeft        Fault = "socket-left"         // Stop leaves the socket behind
 	SocketOpenMode    Fault = "socket-open-mode"    // everybody may connect

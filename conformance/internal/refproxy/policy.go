@@ -118,7 +118,7 @@ func (r rule) port(port uint16, denies bool) bool {
 
 // host reports whether the rule covers a name.
 func (r rule) host(name string, f Faults) bool {
-	if r.prefix.IsValid() {
+	if r.prefix.IsValid() || f.Has(FeaturesIgnored) && (r.stars > 0 || r.lo > 0) {
 		return false
 	}
 	below, isBelow := strings.CutSuffix(name, "."+r.name)
@@ -146,7 +146,7 @@ func (p *policy) name(name string, port uint16) bool {
 	if p.faults.Has(AllowAll) {
 		return true
 	}
-	if p.faults.Has(DenyAll) {
+	if p.faults.Has(DenyAll) || p.faults.Has(DenyOverreaches) && len(p.deny) > 0 {
 		return false
 	}
 	if isLocalhost(name) && !p.faults.Has(LocalhostOpen) {
@@ -189,6 +189,9 @@ func (p *policy) address(a netip.Addr, port uint16) bool {
 }
 
 func (p *policy) admits(a netip.Addr, port uint16) bool {
+	if p.faults.Has(FeaturesIgnored) {
+		return false
+	}
 	a = a.Unmap()
 	in := func(r rule) bool { return r.prefix.IsValid() && r.prefix.Contains(a) }
 	if slices.ContainsFunc(p.deny, func(r rule) bool { return in(r) && r.port(port, true) }) {

@@ -44,6 +44,8 @@ func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
 			reset(client)
 		})
 	}
+	p.count(+1)
+	defer p.count(-1)
 	var wg sync.WaitGroup
 	wg.Go(func() { p.direction(origin, up{br, c}, c, cut, true) })
 	if f.Has(WaitsForClient) {
@@ -84,6 +86,23 @@ func (p *Proxy) direction(dst half, src io.Reader, from half, cut func(), up boo
 	}
 }
 
+func (p *Proxy) count(n int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.live += n
+}
+
+// mix puts bytes of one tunnel into another when there are many.
+func (p *Proxy) mix(b []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	old := p.chunk
+	p.chunk = append([]byte(nil), b...)
+	if p.live >= 4 {
+		copy(b, old)
+	}
+}
+
 var oneAtATime sync.Mutex
 
 // copy is io.Copy with places for faults; nil means that the source has ended in good order.
@@ -102,6 +121,9 @@ func (p *Proxy) copy(dst io.Writer, src io.Reader, up bool) error {
 		}
 		total += n
 		if n > 0 {
+			if f.Has(MixesTunnels) {
+				p.mix(b)
+			}
 			if f.Has(StallsOthers) {
 				oneAtATime.Lock()
 			}

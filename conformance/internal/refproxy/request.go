@@ -26,9 +26,6 @@ func readRequest(br *bufio.Reader, f Faults) (*request, int) {
 	}
 	req, ok := parseHead(text, f)
 	if !ok {
-		if f.Has(MalformedForbidden) {
-			return req, 403
-		}
 		return req, 400
 	}
 	return req, 200
@@ -45,6 +42,11 @@ func readHead(br *bufio.Reader, f Faults) (string, int) {
 		b, err := br.ReadByte()
 		if err != nil {
 			return endOfInput(head, err, f)
+		}
+		if f.Has(SegmentsRefused) && len(head) == 0 {
+			if rest, _ := br.Peek(br.Buffered()); !bytes.Contains(rest, []byte("\r\n\r\n")) {
+				return "", 400
+			}
 		}
 		if len(head) >= limit {
 			return "", 431

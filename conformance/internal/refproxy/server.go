@@ -59,6 +59,8 @@ type Proxy struct {
 	mu     sync.Mutex
 	conns  map[net.Conn]bool // guarded by mu; nil once closed
 	leaked []net.Conn        // guarded by mu
+	live   int               // tunnels, guarded by mu
+	chunk  []byte            // of one of them, for the fault MixesTunnels; guarded by mu
 	doors  []net.Listener    // guarded by mu
 }
 
@@ -119,9 +121,7 @@ func (p *Proxy) serve(c net.Conn) {
 			return // nothing to answer to
 		}
 		if status == 200 {
-			if p.o.Faults.Has(TrustsAfterRefusal) && trusted {
-				req.trusted = true
-			}
+			req.trusted = p.o.Faults.Has(TrustsAfterRefusal) && trusted || p.o.Faults.Has(SocketUnfiltered) && p.bySocket(c)
 			status = p.handle(c, br, req)
 		}
 		if status == 0 {
@@ -131,11 +131,19 @@ func (p *Proxy) serve(c net.Conn) {
 		if p.o.Faults.Has(DiesOfGarbage) && req == nil && status == 400 {
 			p.closeListeners()
 		}
+		if p.o.Faults.Has(MalformedNotFound) && status == 400 {
+			status = 404
+		}
 		if !p.refuse(c, req, status) {
 			p.linger(c)
 			return
 		}
 	}
+}
+
+// bySocket reports whether a client came through the socket, for the fault SocketUnfiltered.
+func (p *Proxy) bySocket(c net.Conn) bool {
+	return p.sock != "" && c.LocalAddr().String() == p.sock
 }
 
 func (p *Proxy) headTimeout() time.Duration {
@@ -213,7 +221,7 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 		p.dialFirst(t)
 	}
 	if t.addr.IsValid() {
-		if !req.trusted && !p.policy.literal(t.addr, t.port) || p.itself(t) && !f.Has(DialsItself) {
+		if !req.trusted && !t.open && !p.policy.literal(t.addr, t.port) || p.itself(t) && !f.Has(DialsItself) {
 			return nil, 403
 		}
 		return []netip.Addr{t.addr.Unmap()}, 0
@@ -226,6 +234,9 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 	}
 	if !req.trusted && !p.policy.name(name, t.port) {
 		return nil, 403
+	}
+	if h, err := parseTarget(req.host, f); err == nil && f.Has(HostFieldDialled) {
+		t.name = h.name
 	}
 	addrs, err := p.lookup(t.name)
 	if err != nil || len(addrs) == 0 {
@@ -240,6 +251,9 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 // checked refuses a name of which one address is not to be reached.
 func (p *Proxy) checked(t target, addrs []netip.Addr) ([]netip.Addr, int) {
 	f := p.o.Faults
+	if f.Has(LocalhostOpen) && isLocalhost(t.name) {
+		return addrs, 0
+	}
 	var good []netip.Addr
 	for i, a := range addrs {
 		if f.Has(FirstAnswerChecked) && i > 0 || p.policy.address(a, t.port) {
@@ -348,7 +362,7 @@ func (p *Proxy) refuse(c net.Conn, req *request, status int) bool {
 		what = req.target
 	}
 	body := fmt.Sprintf("%s was refused: %s\n", what, statusText[status])
-	keep := (f.Has(TrustsAfterRefusal) || f.Has(KeepsAlive)) && status == 403
+	keep := f.Has(TrustsAfterRefusal) && status == 403
 	var h strings.Builder
 	fmt.Fprintf(&h, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n", status, statusText[status])
 	if f.Has(BodyTruncated) {

@@ -33,9 +33,15 @@ func Start(o Options) (*Proxy, error) {
 	case f.Has(StartHangs):
 		select {}
 	}
-	if o.Bare && !f.Has(FeaturesFeigned) {
-		if err := bare(o); err != nil {
+	if o.Bare {
+		if f.Has(SocketBestEffort) {
+			o.SocketPath = ""
+		}
+		if err := bare(o); err != nil && !f.Has(FeaturesFeigned) {
 			return nil, err
+		} else if err != nil {
+			f = f.With(DenyIgnored).With(WildcardApex).With(AddressPortIgnored).With(PortIgnored)
+			o.Faults = f
 		}
 	}
 	pol, err := newPolicy(o.Allow, o.Deny, f)

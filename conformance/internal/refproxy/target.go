@@ -16,6 +16,7 @@ type target struct {
 	name string
 	addr netip.Addr
 	port uint16
+	open bool // a fault made an address of something else and lets it pass
 }
 
 var (
@@ -53,7 +54,7 @@ func parseTarget(text string, f Faults) (target, error) {
 	}
 	if a, ok := aton(name, f); ok {
 		if f.Has(AtonDialled) || f.Has(OctetsWrap) {
-			t.addr = a
+			t.addr, t.open = a, true
 			return t, nil
 		}
 		return t, errAddress
@@ -163,7 +164,7 @@ func parsePort(text string, f Faults) (uint16, error) {
 func parseBracketed(t target, host string, f Faults) (target, error) {
 	text, closed := strings.CutSuffix(host[1:], "]")
 	if f.Has(ZoneStripped) {
-		text, _, _ = strings.Cut(text, "%")
+		text, _, t.open = strings.Cut(text, "%")
 	}
 	a, err := netip.ParseAddr(text)
 	if err != nil || !closed || !a.Is6() || a.Zone() != "" {
