@@ -120,14 +120,14 @@ func help(s Streams, args []string) int {
 // unknownWord reports a first word that is no subcommand.
 func unknownWord(s Streams, name string) int {
 	if strings.HasPrefix(name, "-") {
-		complain(s.Stderr, fmt.Errorf("%s stands before the subcommand; write it behind, as in: sallyport run %s …", name, name))
+		complain(s.Stderr, fmt.Errorf("%s stands before the subcommand; write it behind, as in: sallyport run %s ...", name, name))
 		return exitUsage
 	}
 	var names []string
 	for _, c := range subcommands() {
 		names = append(names, c.name)
 	}
-	hint := "write sallyport run … -- " + name + " to run a command"
+	hint := "write sallyport run ... -- " + name + " to run a command"
 	if near := nearest(name, names); near != "" {
 		hint = "did you mean " + near + "?"
 	}

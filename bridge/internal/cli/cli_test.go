@@ -98,7 +98,7 @@ func TestCommandLine(t *testing.T) {
 		{"--version", []string{"--version"}, 0, "sallyport ", ""},
 		{"version with an argument", []string{"version", "x"}, 2, "", "no arguments"},
 		{"misspelt subcommand", []string{"chekc"}, 2, "", `"chekc" is not a subcommand; did you mean check?`},
-		{"command without run", []string{"curl", "x"}, 2, "", "write sallyport run … -- curl"},
+		{"command without run", []string{"curl", "x"}, 2, "", "write sallyport run ... -- curl"},
 		{"option before the subcommand", []string{"--allow", "a.com", "run"}, 2, "", "--allow stands before the subcommand"},
 		{"run: unknown option", []string{"run", "--alow", "a.com", "--", "true"}, 125, "", "did you mean --allow?"},
 		{"proxy: unknown option", []string{"proxy", "--lisen", "x"}, 2, "", "did you mean --listen?"},

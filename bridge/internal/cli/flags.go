@@ -61,7 +61,7 @@ func (l *patternList) Set(value string) error {
 func (l *patternList) String() string { return "" }
 
 // Type implements pflag.Value.
-func (l *patternList) Type() string { return "P,P…|@FILE" }
+func (l *patternList) Type() string { return "P[,P]|@FILE" }
 
 // pinList is the value of --resolve.
 type pinList []policyfile.Pin

@@ -41,7 +41,7 @@ Deny wins over allow. What nothing allows is denied.
 const runHelp = `sallyport run runs a command that reaches the allowed hosts and nothing else.
 
 Usage:
-  sallyport run [options] [--] COMMAND [ARGUMENT…]
+  sallyport run [options] [--] COMMAND [ARGUMENT...]
 
 The command runs in a network namespace of its own, in which nothing but
 Sallyport's proxy can be reached; HTTPS_PROXY and its relatives point there. It
@@ -92,7 +92,7 @@ Examples:
 const checkHelp = `sallyport check says what a policy allows, without sending anything.
 
 Usage:
-  sallyport check [options] [TARGET…]
+  sallyport check [options] [TARGET...]
 
 A target is what a client asks the proxy for: HOST:PORT. For each, one line:
   allow|deny<TAB>TARGET<TAB>REASON<TAB>RULE

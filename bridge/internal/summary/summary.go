@@ -128,7 +128,10 @@ func (c *Counter) Write(w io.Writer) error {
 
 // target is the second column.
 func (k key) target() string {
-	if k.host == "" {
+	switch {
+	case k.host == "" && k.reason == proxycore.MethodNotAllowed:
+		return "(" + printable.Text(k.method) + " request)"
+	case k.host == "":
 		return "(not a valid target)"
 	}
 	text := printable.Text(joinHostPort(k.host, k.port))
@@ -149,7 +152,7 @@ func (k key) advice() string {
 	case proxycore.DeniedByRule:
 		return "remove the deny rule " + k.rule
 	case proxycore.MethodNotAllowed:
-		return "ask with https:// (method " + k.method + " is not forwarded)"
+		return "ask with https://; nothing but CONNECT is forwarded"
 	case proxycore.LimitExceeded:
 		return "open fewer connections at once"
 	case proxycore.MalformedRequest:

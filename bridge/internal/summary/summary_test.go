@@ -72,7 +72,7 @@ func TestAdvice(t *testing.T) {
 		{"IPv6 literal", deny("2001:db8::1", 8443, proxycore.AddressNotAllowed), []string{" [2001:db8::1]:8443 ", "--allow '[2001:db8::1]:8443'\n"}},
 		{"private answer", deny("a.com", 443, proxycore.AddressNotAllowed), []string{"--allow ADDRESS:443, with the address it resolves to\n"}},
 		{"deny rule", ruled, []string{"remove the deny rule **.com\n"}},
-		{"method", get, []string{"(not a valid target)", "method GET is not forwarded"}},
+		{"method", get, []string{"(GET request)", "method_not_allowed", "ask with https://"}},
 		{"malformed", deny("", 0, proxycore.MalformedRequest), []string{"(not a valid target)", "malformed_request"}},
 		{"name that no pattern can admit", deny("bad name", 443, proxycore.HostNotAllowed), []string{"  -\n"}},
 	} {
