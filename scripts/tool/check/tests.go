@@ -4,6 +4,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -94,10 +95,8 @@ func (t *tree) fuzz(ctx context.Context, o *output) error {
 			return err
 		}
 		for _, m := range fuzzTarget.FindAllSubmatch(source, -1) {
-			name := string(m[1])
-			err := t.do(ctx, o.w, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime=3s", "-fuzzminimizetime=2s", pkg)
-			if err != nil {
-				errs = append(errs, fmt.Errorf("%s in %s: %w", name, shortPackage(pkg), err))
+			if err := t.fuzzOne(ctx, o, pkg, string(m[1])); err != nil {
+				errs = append(errs, fmt.Errorf("%s in %s: %w", m[1], shortPackage(pkg), err))
 				o.tally.failed++
 				continue
 			}
@@ -106,6 +105,30 @@ func (t *tree) fuzz(ctx context.Context, o *output) error {
 	}
 	return errors.Join(errs...)
 }
+
+// fuzzOne starts from the seeds, and not from what earlier runs left in the build cache: on a machine that has fuzzed
+// for long, reading that again takes longer than this is to take.
+func (t *tree) fuzzOne(ctx context.Context, o *output, pkg, name string) error {
+	corpus, err := os.MkdirTemp(t.tmp, "fuzz-")
+	if err != nil {
+		return err
+	}
+	var text bytes.Buffer
+	err = t.do(ctx, &text, "go", "test", "-run=^$", "-fuzz=^"+name+"$", "-fuzztime=3s", "-fuzzminimizetime=2s", pkg,
+		"-args", "-test.fuzzcachedir="+corpus)
+	if err != nil {
+		fmt.Fprint(o.w, &text)
+		return err
+	}
+	progress := fuzzProgress.FindAllString(text.String(), -1)
+	if len(progress) == 0 {
+		return fmt.Errorf("nothing was fuzzed:\n%s", &text)
+	}
+	fmt.Fprintf(o.w, "ok    %s %s %s\n", shortPackage(pkg), name, progress[len(progress)-1])
+	return nil
+}
+
+var fuzzProgress = regexp.MustCompile(`execs: [1-9]\d*`)
 
 // e2e builds the end-to-end tests and runs them: prefix goes before the program, env is added to its environment.
 func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string) error {
