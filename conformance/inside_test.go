@@ -1,0 +1,166 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"encoding/xml"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/onsi/ginkgo/v2"
+
+	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/internal/mutant"
+	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
+	"github.com/sallyport-dev/sallyport/fixtures"
+)
+
+// envInside says what a child of the test is to do in a fake Internet of its own.
+const envInside = "CONFORMANCE_TEST_INSIDE"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(envInside) != "" {
+		if err := fixtures.Enter(); err != nil {
+			fmt.Fprintln(os.Stderr, "the fake Internet cannot be entered here:", err)
+			os.Exit(1)
+		}
+	}
+	os.Exit(m.Run())
+}
+
+// inside runs one test of this binary in a child and returns its output and whether it passed.
+func inside(t *testing.T, what, test string, args ...string) (string, error) {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^" + test + "$", "-test.v"}, args...)...)
+	cmd.Env = append(os.Environ(), envInside+"="+what)
+	out, err := cmd.CombinedOutput()
+	return string(out), err
+}
+
+// only leaves a test to the children.
+func only(t *testing.T, what string) {
+	t.Helper()
+	if os.Getenv(envInside) != what {
+		t.Skip("run by its parent, in a fake Internet")
+	}
+}
+
+const few = "DENY-00[1-3].*"
+
+// TestBinding: the suite as a ginkgo suite, in children: what exit status, output and JUnit say.
+func TestBinding(t *testing.T) {
+	for _, c := range []struct {
+		what     string
+		passes   bool
+		failures []string
+		says     []string
+	}{
+		{what: "good", passes: true},
+		{what: "mutant", failures: []string{"DENY-002.no-dial", "DENY-002.no-lookup"},
+			says: []string{"FAIL", "Rule", "A refused destination receives no connection", "Origin", "Control", "NOT OK", "[origin-dial]"}},
+		{what: "start-fails", failures: []string{"DENY-001.no-tunnel"}, says: []string{"ERROR", "it never starts"}},
+		{what: "embedded", passes: true, says: []string{"theirs ran"}},
+		{what: "stale", failures: []string{"DENY-001.no-tunnel"}, says: []string{"STALE", "take it out"}},
+		{what: "twice", passes: true},
+		{what: "incomplete", says: []string{"claims no entry point"}},
+	} {
+		t.Run(c.what, func(t *testing.T) {
+			t.Parallel()
+			junit := filepath.Join(t.TempDir(), "junit.xml")
+			out, err := inside(t, c.what, "TestInsideBinding", "-ginkgo.junit-report="+junit)
+			if (err == nil) != c.passes {
+				t.Fatalf("passed: %v, want %v (%v)\n%s", err == nil, c.passes, err, out)
+			}
+			for _, s := range c.says {
+				if !strings.Contains(out, s) {
+					t.Errorf("the output does not say %q:\n%s", s, out)
+				}
+			}
+			if len(c.failures) > 0 {
+				wantFailures(t, junit, c.failures)
+			}
+		})
+	}
+}
+
+// wantFailures reads the JUnit file back: a file whose failures are empty would keep every CI green.
+func wantFailures(t *testing.T, file string, ids []string) {
+	t.Helper()
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var doc struct {
+		Cases []struct {
+			Name    string    `xml:"name,attr"`
+			Failure *struct{} `xml:"failure"`
+		} `xml:"testsuite>testcase"`
+	}
+	if err := xml.Unmarshal(text, &doc); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range ids {
+		found := false
+		for _, c := range doc.Cases {
+			found = found || strings.Contains(c.Name, id) && c.Failure != nil
+		}
+		if !found {
+			t.Errorf("%s has no <failure> in the JUnit file", id)
+		}
+	}
+}
+
+// TestInsideBinding is what the children of TestBinding run.
+func TestInsideBinding(t *testing.T) {
+	good := mutant.Backend(mutant.TCP)
+	switch os.Getenv(envInside) {
+	case "good":
+		conformance.Run(t, good, conformance.Select(few))
+	case "mutant":
+		conformance.Run(t, mutant.Backend(mutant.TCP, refproxy.DialsFirst), conformance.Select(few))
+	case "start-fails":
+		conformance.Run(t, mutant.Backend(mutant.TCP, refproxy.StartFails), conformance.Select(few))
+	case "stale":
+		known, err := conformance.ParseBaseline(strings.NewReader("DENY-001.no-tunnel it was once so\n"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		good.Known = known
+		conformance.Run(t, good, conformance.Select(few))
+	case "twice":
+		conformance.Run(t, good, conformance.Select(few))
+		conformance.Run(t, mutant.Backend(mutant.Unix), conformance.Select(few))
+	case "incomplete":
+		conformance.Run(t, conformance.Backend{Name: "x", Start: good.Start})
+	case "embedded":
+		embedded(t, good)
+	default:
+		t.Skip("run by its parent, in a fake Internet")
+	}
+}
+
+// embedded is somebody's ginkgo suite, with set-up of its own and a backend that is made by it.
+func embedded(t *testing.T, good conformance.Backend) {
+	var theirs *conformance.Backend
+	ginkgo.BeforeSuite(func() { theirs = &good })
+	ginkgo.AfterSuite(func() {})
+	ginkgo.Describe("their suite", func() {
+		ginkgo.It("has specs of its own", func() { fmt.Println("theirs ran") })
+		conformance.Describe(func() conformance.Backend { return *theirs }, conformance.Select(few))
+	})
+	ginkgo.RunSpecs(t, "theirs")
+}
+
+// TestEngine runs the tests of Execute in one child.
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	out, err := inside(t, "engine", "TestInsideEngine")
+	if err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
