@@ -146,9 +146,14 @@ func print(s Streams, w io.Writer, text string) int {
 }
 
 // complain prints an error, each of several joined ones on a line of its own.
+// Which of our packages it comes from tells a user nothing.
 func complain(w io.Writer, err error) {
 	for _, one := range flatten(err) {
-		fmt.Fprintf(w, "sallyport: %s\n", strings.TrimPrefix(one.Error(), "sallyport: "))
+		text := one.Error()
+		for _, name := range []string{"bridge: ", "proxycore: "} {
+			text = strings.TrimPrefix(text, name)
+		}
+		fmt.Fprintf(w, "sallyport: %s\n", text)
 	}
 }
 

@@ -217,3 +217,12 @@ func TestListenAt(t *testing.T) {
 		})
 	}
 }
+
+func TestComplain(t *testing.T) {
+	t.Parallel()
+	var b strings.Builder
+	complain(&b, errors.Join(errors.New("bridge: one"), errors.New("proxycore: two"), errors.New("three: bridge: four")))
+	if got, want := b.String(), "sallyport: one\nsallyport: two\nsallyport: three: bridge: four\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

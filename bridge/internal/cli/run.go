@@ -184,7 +184,8 @@ func watch(h *proxycore.Handle, stderr *os.File, raw bool) (end func() (reported
 		case <-stop:
 			result <- false
 		case <-h.Done():
-			fmt.Fprintf(stderr, "sallyport: the proxy stopped, the command has no network any more: %v%s", h.Err(), newline)
+			text := strings.TrimPrefix(fmt.Sprint(h.Err()), "proxycore: ")
+			fmt.Fprintf(stderr, "sallyport: the proxy stopped, the command has no network any more: %s%s", text, newline)
 			result <- true
 		}
 	}()
