@@ -36,7 +36,7 @@ func wellFormedHosts() []Vector {
 
 		allowed("HOST-016", p, "underscore", "my_svc.example.com:443", "HM-32"),
 
-		denied("HOST-015", p, "cyrillic-puny", "xn--llowed-3ve.example.com:443", forbidden, "HM-24"),
+		denied("HOST-015", p, "cyrillic-puny", "xn--llowed-2nf.example.com:443", forbidden, "HM-24"),
 		denied("HOST-015", p, "cyrillic", "\u0430llowed.example.com:443", either, "HM-24"),
 		denied("HOST-015", p, "soft-hyphen", "allo\u00adwed.example.com:443", malformed, "HM-28"),
 		denied("HOST-015", p, "zero-width", "allowed\u200d.example.com:443", malformed, "HM-28"),

@@ -101,7 +101,7 @@ func Names() []Name {
 		"denied.example.net", "other.example.net", "evilallowed.example.com", "xallowed.example.com",
 		"allowed.example.com.evil.example.net", "allowed.example.comevil.example.net", "sub.allowed.example.com",
 		"example.com", "com", "allowed", "evil.example.net", "metadata", "intranet", "llowed.example.com",
-		"xn--llowed-3ve.example.com", "metadata.google.internal",
+		"xn--llowed-2nf.example.com", "metadata.google.internal",
 	} {
 		names = append(names, Name{h, []string{"45.33.32.156"}})
 	}
