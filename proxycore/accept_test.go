@@ -121,7 +121,7 @@ func TestUnixListener(t *testing.T) {
 	expect(t, c, established)
 	o := w.accept()
 	expect(t, o, "hello")
-	within(t, time.Second, "detach", detach)
+	within(t, promptly, "detach", detach)
 	expectEOF(t, c)
 	expectEOF(t, o)
 	if _, err := net.Dial("unix", path); err == nil {

@@ -35,7 +35,7 @@ func TestClientGoneDuringLookupOrDial(t *testing.T) {
 		<-entered
 		c.SetLinger(0)
 		c.Close()
-		within(t, time.Second, "giving up the "+phase, func() { <-cancelled; <-w.records })
+		within(t, promptly, "giving up the "+phase, func() { <-cancelled; <-w.records })
 	}
 }
 
@@ -63,7 +63,7 @@ func TestClientThatEndedItsStreamDuringDial(t *testing.T) {
 		<-entered
 		c.CloseWrite()
 		if behind == "" {
-			within(t, 2*time.Second, "giving up", func() { <-cancelled })
+			within(t, promptly, "giving up", func() { <-cancelled })
 			if res, _ := c.reply(); res.StatusCode != 502 {
 				t.Errorf("status %d, want 502", res.StatusCode)
 			}

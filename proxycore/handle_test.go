@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // foreign makes the handle of a "proxy" that is a plain echo server.
@@ -59,7 +58,7 @@ func TestForeignHandleRelaysWhatIsAttached(t *testing.T) {
 	expectEOF(t, c.r)
 	live := dialProxy(t, l.Addr().String()).send("x")
 	expect(t, live.r, "x")
-	within(t, time.Second, "detach", detach)
+	within(t, promptly, "detach", detach)
 	expectEOF(t, live.r)
 	if _, err := net.Dial("tcp", l.Addr().String()); err == nil {
 		t.Error("the listener still accepts after detach")
@@ -105,7 +104,7 @@ func TestUnexpectedDeath(t *testing.T) {
 	c := dialProxy(t, l.Addr().String()).send("x")
 	expect(t, c.r, "x")
 	died := errors.New("exit status 1")
-	within(t, time.Second, "fail", func() { fail(died); <-h.Done() })
+	within(t, promptly, "fail", func() { fail(died); <-h.Done() })
 	expectEOF(t, c.r)
 	fail(errors.New("again"))
 	if err := h.Err(); err != died {

@@ -27,7 +27,7 @@ func TestCloseEndsLiveTunnels(t *testing.T) {
 	io.WriteString(o, "down")
 	expect(t, c.r, "down")
 	addr := w.h.Addr()
-	within(t, time.Second, "Close", func() { w.h.Close() })
+	within(t, promptly, "Close", func() { w.h.Close() })
 	expectEOF(t, c.r)
 	expectEOF(t, o)
 	if r := w.record(); r.BytesUp != 2 || r.BytesDown != 4 || r.Decision != DecisionAllow {
@@ -44,6 +44,20 @@ func TestCloseEndsLiveTunnels(t *testing.T) {
 	if err := w.h.Err(); err != nil || !isClosed(w.h.Done()) {
 		t.Errorf("Err = %v, Done closed %v; want nil, true", err, isClosed(w.h.Done()))
 	}
+}
+
+// The proxy holds bytes that the client does not take. Its sockets must end with
+// the end of the stream all the same, not with a reset.
+func TestCloseUnderBackPressure(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []string{"github.com"}, nil)
+	_, o := w.tunnel("github.com:443")
+	for chunk, err := make([]byte, 256<<10), error(nil); err == nil; {
+		o.SetWriteDeadline(time.Now().Add(200 * time.Millisecond))
+		_, err = o.Write(chunk)
+	}
+	within(t, promptly, "Close", func() { w.h.Close() })
+	expectEOF(t, o)
 }
 
 func TestCloseInEveryPhase(t *testing.T) {
@@ -67,7 +81,7 @@ func TestCloseInEveryPhase(t *testing.T) {
 		w := newWorld(t, []string{"github.com"}, p.change)
 		c := w.client().send(p.sent)
 		<-entered
-		within(t, time.Second, "Close during "+name, func() { w.h.Close() })
+		within(t, promptly, "Close during "+name, func() { w.h.Close() })
 		io.Copy(io.Discard, c)
 		if len(w.dials()) != 0 {
 			t.Errorf("%s: dialled %q", name, w.dials())
