@@ -8,7 +8,6 @@ import (
 	"errors"
 	"net"
 	"net/netip"
-	"time"
 )
 
 // decide asks the policy: first about the name or literal, then, once, about what the name resolves to.
