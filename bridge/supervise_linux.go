@@ -4,9 +4,11 @@
 package bridge
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -120,9 +122,10 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 	}
 	theirs.Close()
 	releaseStdio()
+	kill := killer(pid)
 	go func() {
 		awaitHangup(control) // the process that wanted all this is gone
-		_ = unix.Kill(pid, unix.SIGKILL)
+		kill()
 	}()
 	go func() {
 		if !c.meet() {
@@ -133,6 +136,16 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 		}
 	}()
 	return c.status(reapUntil(pid))
+}
+
+// killer returns a function that kills the child pid, and never another process that
+// has its id later.
+func killer(pid int) func() {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil { // a kernel before 5.3
+		return func() { _ = unix.Kill(pid, unix.SIGKILL) }
+	}
+	return func() { _ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }
 }
 
 // meet waits for the process that is to get the signals, and lets it go on.
@@ -191,11 +204,47 @@ func (c *charge) status(ws unix.WaitStatus) error {
 	return &exitError{status: ExitFailed} // whoever failed has said why
 }
 
-// reapAll waits until there are no children left, own or adopted.
+// reapAll waits until there are no children left, own or adopted, and kills them
+// first. A bwrap that is killed early leaves a process behind that waits for it
+// forever; one that ends leaves one behind that is about to die.
 func reapAll() {
-	for {
-		if _, err := unix.Wait4(-1, nil, 0, nil); err != nil && !errors.Is(err, unix.EINTR) {
+	for options := unix.WNOHANG; ; {
+		pid, err := unix.Wait4(-1, nil, options, nil)
+		switch {
+		case err != nil && !errors.Is(err, unix.EINTR):
 			return
+		case pid > 0: // there may be new ones: its children
+			options = unix.WNOHANG
+		case err == nil:
+			for _, pid := range children() {
+				_ = unix.Kill(pid, unix.SIGKILL) // it is ours until we wait for it
+			}
+			options = 0
 		}
 	}
+}
+
+// children returns the ids of this process's children.
+func children() (pids []int) {
+	names, err := os.ReadDir("/proc")
+	if err != nil {
+		return nil
+	}
+	for _, n := range names {
+		pid, err := strconv.Atoi(n.Name())
+		if err != nil {
+			continue
+		}
+		stat, err := os.ReadFile("/proc/" + n.Name() + "/stat") // PID (COMM) STATE PPID …
+		if err != nil {
+			continue
+		}
+		var state string
+		var parent int
+		_, err = fmt.Sscan(string(stat[bytes.LastIndexByte(stat, ')')+1:]), &state, &parent)
+		if err == nil && parent == os.Getpid() {
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }

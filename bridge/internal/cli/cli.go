@@ -120,7 +120,7 @@ func help(s Streams, args []string) int {
 // unknownWord reports a first word that is no subcommand.
 func unknownWord(s Streams, name string) int {
 	if strings.HasPrefix(name, "-") {
-		complain(s.Stderr, fmt.Errorf("%s stands before the subcommand; write it behind, as in: sallyport run %s ...", name, name))
+		complain(s.Stderr, fmt.Errorf("%s stands before the subcommand; write it behind, as in: sallyport run %s ... -- COMMAND", name, name))
 		return exitUsage
 	}
 	var names []string
