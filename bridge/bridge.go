@@ -67,15 +67,18 @@ type Sandbox struct {
 
 // Command returns a command that, when run, runs name inside the sandbox with
 // h as its only way out. The caller may set Env, Dir, Stdin, Stdout and Stderr
-// as on any other exec.Cmd, and use Run, Start and Wait; it must not change
-// Path, Args, ExtraFiles, SysProcAttr or Cancel, and should start it or let go of it.
+// as on any other exec.Cmd, append to Args, and use Run, Start and Wait; it must not
+// change Path, SysProcAttr or Cancel. ExtraFiles do not reach the command. A
+// command that is not started costs a descriptor until ctx ends, h is closed, or the
+// command is garbage.
 //
 // The command sees Env (or this process's environment when Env is nil) with the proxy
 // variables set over it. Its exit status is what Wait reports: its own,
 // 128+n when it died of signal n, ExitFailed, ExitCannotRun or ExitNotFound.
 // Signals sent to Cmd.Process reach the command; when ctx ends, or this
 // process dies however it dies, everything in the sandbox is killed. Once Wait has
-// returned nothing that ran in the sandbox is left.
+// returned nothing that ran in the sandbox is left; only after Cmd.Process.Kill, which
+// gives nobody the time to see to that, it may take a moment more.
 //
 // The sandbox's listener is detached from h when the sandbox ends; Command does
 // not close h, and closing h only takes the network away. The program

@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	freshPrefix  = "sallyport-"
+	freshPrefix  = "sallyport-socket-"
 	freshSocket  = "proxy.sock"
 	passingStart = ".sallyport-" // a socket that does not have its own name yet
 	// lockPatience bounds the wait for others who start or close a socket in the

@@ -70,7 +70,7 @@ func TestSocketFallback(t *testing.T) {
 	t.Setenv("XDG_RUNTIME_DIR", "/no/such/directory")
 	t.Setenv("TMPDIR", deep)
 	h := startSocket(t, Socket{}, newWorld(t).Handle)
-	if got := h.SocketPath(); !strings.HasPrefix(got, "/tmp/sallyport-") {
+	if got := h.SocketPath(); !strings.HasPrefix(got, "/tmp/"+freshPrefix) {
 		t.Errorf("SocketPath = %s, want it below /tmp", got)
 	}
 }
@@ -81,12 +81,15 @@ func TestSocketSweep(t *testing.T) {
 	base := tempDir(t)
 	t.Setenv("XDG_RUNTIME_DIR", base)
 	left := filepath.Join(base, freshPrefix+"0123456789abcdef")
-	kept := filepath.Join(base, freshPrefix+"mine")
-	for _, dir := range []string{left, kept} {
+	kept := filepath.Join(base, freshPrefix+"fedcba9876543210")
+	empty := filepath.Join(base, freshPrefix+"mine")
+	for _, dir := range []string{left, kept, empty} {
 		if err := os.Mkdir(dir, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		leaveStale(t, filepath.Join(dir, freshSocket))
+		if dir != empty {
+			leaveStale(t, filepath.Join(dir, freshSocket))
+		}
 	}
 	if err := os.WriteFile(filepath.Join(kept, "notes"), nil, 0o600); err != nil {
 		t.Fatal(err)
@@ -97,8 +100,8 @@ func TestSocketSweep(t *testing.T) {
 	if exists(left) {
 		t.Error("the directory of a dead process is still there")
 	}
-	if !exists(filepath.Join(kept, "notes")) {
-		t.Error("somebody's file is gone")
+	if !exists(filepath.Join(kept, "notes")) || !exists(empty) {
+		t.Error("somebody's own file or directory is gone")
 	}
 	if first.SocketPath() == second.SocketPath() {
 		t.Error("two starts have the same path")

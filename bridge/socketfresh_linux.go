@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -101,6 +102,10 @@ func openIn(parent *socketDir, name string) (*socketDir, error) {
 	return &socketDir{f: os.NewFile(uintptr(fd), path), path: path}, nil
 }
 
+// freshName matches the names of the directories that freshDir makes, and hardly
+// anybody else's.
+var freshName = regexp.MustCompile("^" + freshPrefix + "[0-9a-f]{16}$")
+
 // sweep removes what processes of this user that were killed have left in
 // parent. A directory that is in use is locked. What does not work is left for
 // the next time: nothing depends on it.
@@ -110,7 +115,7 @@ func sweep(parent *socketDir) {
 		return
 	}
 	for _, n := range names {
-		if strings.HasPrefix(n.Name(), freshPrefix) && n.IsDir() {
+		if freshName.MatchString(n.Name()) && n.IsDir() {
 			sweepOne(parent, n.Name())
 		}
 	}
