@@ -46,7 +46,7 @@ func run(ctx context.Context, args []string) error {
 	}
 	if list {
 		for _, s := range steps {
-			fmt.Printf("%-12s %s\n", s.name, s.about)
+			fmt.Printf("%-24s %s\n", s.name, s.about)
 		}
 		return nil
 	}

@@ -12,6 +12,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -41,26 +42,47 @@ var e2eTools = []string{"bwrap", "curl", "wget", "git", "python3", "node", "setp
 
 // unit runs the tests of every module but those that are steps of their own.
 func (t *tree) unit(ctx context.Context, o *output) error {
-	all, err := t.lines(ctx, "go", append([]string{"list", "-f", "{{.ImportPath}}"}, t.patterns(everyModule)...)...)
+	all, err := t.lines(ctx, "go", append([]string{"list"}, t.patterns(everyModule)...)...)
+	if err != nil {
+		return err
+	}
+	apart, err := t.backends(ctx)
 	if err != nil {
 		return err
 	}
 	args := append(raceFlag(o), "-shuffle=on", "-timeout=5m")
 	for _, p := range all {
-		if s := "./" + shortPackage(p); !strings.HasPrefix(s+"/", backendsDir+"/") && s != e2eDir {
+		if !slices.Contains(apart, p) && "./"+shortPackage(p) != e2eDir {
 			args = append(args, p)
 		}
 	}
 	return t.goTest(ctx, o, args...)
 }
 
-// backendSteps makes one step of each package of conformance/backends that has tests: one backend each.
-func backendSteps(t *tree) []step {
-	packages, err := t.lines(context.Background(), "go", "list", "-f",
-		"{{if or .TestGoFiles .XTestGoFiles}}{{.ImportPath}}{{end}}", backendsDir+"/...")
-	if err == nil && len(packages) == 0 {
-		err = errors.New("no backend has a test in " + backendsDir)
+// backends finds the packages that put one backend each through the suite: they have a conformance_test.go.
+func (t *tree) backends(ctx context.Context) ([]string, error) {
+	const format = `{{$p := .ImportPath}}{{range .TestGoFiles}}{{$p}} {{.}}
+{{end}}{{range .XTestGoFiles}}{{$p}} {{.}}
+{{end}}`
+	files, err := t.lines(ctx, "go", "list", "-f", format, backendsDir+"/...")
+	if err != nil {
+		return nil, err
 	}
+	var packages []string
+	for _, line := range files {
+		if p, isBackend := strings.CutSuffix(line, " conformance_test.go"); isBackend {
+			packages = append(packages, p)
+		}
+	}
+	if len(packages) == 0 {
+		return nil, errors.New("no backend in " + backendsDir + " has a conformance_test.go")
+	}
+	return packages, nil
+}
+
+// backendSteps makes one step of each backend.
+func backendSteps(t *tree) []step {
+	packages, err := t.backends(context.Background())
 	if err != nil {
 		return []step{{name: "conformance", about: "the suite against every backend", alone: true,
 			run: func(context.Context, *output) error { return err }}}
@@ -68,7 +90,7 @@ func backendSteps(t *tree) []step {
 	var steps []step
 	for _, p := range packages {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
-		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against this backend", alone: true,
+		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, alone: true,
 			run: func(ctx context.Context, o *output) error {
 				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=8m", p)...)
 			}})
