@@ -124,6 +124,9 @@ func (p *Proxy) Probe(ctx context.Context, op string, args ...string) (*exec.Cmd
 	if cmd.Stderr == nil {
 		cmd.Stderr = p.log
 	}
+	// A process the sandbox leaves behind holds the streams open: that is a finding, and must not keep
+	// Wait from returning.
+	cmd.WaitDelay = p.x.Bound()
 	return cmd, nil
 }
 

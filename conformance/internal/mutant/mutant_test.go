@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -20,10 +19,8 @@ import (
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
 
-// Environment variables that widen the matrix: the first runs every check against every mutant, the second
-// does so and writes the golden file.
+// envUpdate writes the golden file.
 const (
-	envFull   = "CONFORMANCE_MATRIX_FULL"
 	envUpdate = "CONFORMANCE_UPDATE"
 	golden    = "testdata/mutants.golden"
 )
@@ -38,7 +35,7 @@ type job struct {
 func (j job) name() string { return fmt.Sprintf("%s %s", j.Fault, j.Entry) }
 
 // jobs are the distinct mutants of the table.
-func jobs(full bool) []job {
+func jobs() []job {
 	var out []job
 	at := map[string]int{}
 	for _, m := range Table() {
@@ -53,7 +50,7 @@ func jobs(full bool) []job {
 			out = append(out, j)
 		}
 		for _, a := range m.Areas {
-			if !full && !slices.Contains(out[i].Select, a) {
+			if !slices.Contains(out[i].Select, a) {
 				out[i].Select = append(out[i].Select, a)
 			}
 		}
@@ -61,18 +58,11 @@ func jobs(full bool) []job {
 	return out
 }
 
-func (j job) selects(id string) bool {
-	return len(j.Select) == 0 || slices.ContainsFunc(j.Select, func(p string) bool {
-		ok, _ := path.Match(p, id)
-		return ok
-	})
-}
-
 // TestMutants: the failing set of every mutant is exactly the one of the golden file, and the check named
 // in the table is in it, resting on the witness named there.
 func TestMutants(t *testing.T) {
 	update := os.Getenv(envUpdate) != ""
-	all := jobs(update || os.Getenv(envFull) != "")
+	all := jobs()
 	reports := runJobs(t, all)
 	got := map[string]map[string]string{} // mutant -> check -> kind
 	for i, j := range all {
@@ -117,9 +107,9 @@ func failing(t *testing.T, j job, r *conformance.Report) map[string]string {
 func compare(t *testing.T, j job, got, want map[string]string) {
 	t.Helper()
 	for id, kind := range want {
-		if g, ok := got[id]; j.selects(id) && !ok {
+		if g, ok := got[id]; !ok {
 			t.Errorf("%s: %s passes, want a failure by %s", j.name(), id, kind)
-		} else if j.selects(id) && g != kind {
+		} else if g != kind {
 			t.Errorf("%s: %s fails by %s, want by %s", j.name(), id, g, kind)
 		}
 	}

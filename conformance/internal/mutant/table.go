@@ -18,12 +18,13 @@ type Mutant struct {
 	Kind  oracle.Kind
 	// Entry is the way in; "" is TCP.
 	Entry Entry
-	// Areas are patterns of the checks that are run by default; the full matrix runs all.
+	// Areas are patterns of the checks that are run. Most faults break something next to which everything
+	// else still has to pass; one that breaks the positive control of everything is tried in few areas,
+	// where what it breaks can be told apart.
 	Areas []string
 }
 
-// Areas of the default matrix. Checks that cost much and have nothing to do with a fault are left to the
-// full one.
+// Areas: checks that cost much and have nothing to do with a kind of fault are left out.
 var (
 	requests = []string{
 		"CONNECT-*", "DENY-*", "HOST-*", "ADDR-*", "PORT-*", "HEAD-*", "RELAY-00[345].*", "LIFE-00[89].*", "BRIDGE-001.*",
@@ -36,7 +37,7 @@ var (
 
 // Table returns the matrix.
 func Table() []Mutant {
-	return slices.Concat(policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
+	return slices.Concat(broadMutants(), policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
 		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants())
 }
 
@@ -47,10 +48,21 @@ func rows(areas []string, all ...Mutant) []Mutant {
 	return all
 }
 
+// broadMutants break the positive control.
+func broadMutants() []Mutant {
+	return slices.Concat(
+		rows([]string{"CONNECT-00[1-5]*", "DENY-*", "HOST-003*", "LIFE-001*"},
+			Mutant{Fault: DenyAll, Check: "CONNECT-001.tunnel", Kind: oracle.ClientStatus}),
+		rows([]string{"CONNECT-00[1-3]*", "DENY-00[1-3]*", "PORT-001*"},
+			Mutant{Fault: OnlyHTTP, Check: "PORT-001.https", Kind: oracle.ClientStatus}),
+		rows([]string{"CONNECT-00[1346]*", "RELAY-005*"},
+			Mutant{Fault: WaitsForClient, Check: "CONNECT-006.banner", Kind: oracle.ClientStream}),
+	)
+}
+
 func policyMutants() []Mutant {
 	return rows(requests,
 		Mutant{Fault: AllowAll, Check: "DENY-001.no-tunnel", Kind: oracle.ClientStatus},
-		Mutant{Fault: DenyAll, Check: "CONNECT-001.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: DenyIgnored, Check: "DENY-008.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: DenyOverreaches, Check: "DENY-008.tunnel", Kind: oracle.Control},
 		Mutant{Fault: FeaturesIgnored, Check: "HOST-017.tunnel", Kind: oracle.ClientStatus},
@@ -90,7 +102,6 @@ func policyMutants() []Mutant {
 		Mutant{Fault: OnlyIPv4, Check: "ADDR-015.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: DialsItself, Check: "ADDR-016.no-recursion", Kind: oracle.ClientStatus},
 		Mutant{Fault: OnlyHTTPS, Check: "PORT-001.http", Kind: oracle.OriginDial},
-		Mutant{Fault: OnlyHTTP, Check: "PORT-001.https", Kind: oracle.ClientStatus},
 		Mutant{Fault: PortIgnored, Check: "PORT-002.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: PortIgnored, Check: "PORT-004.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: SharedPolicy, Check: "LIFE-008.separate-policies", Kind: oracle.OriginDial, Entry: TCP},
@@ -111,7 +122,7 @@ func parserMutants() []Mutant {
 		Mutant{Fault: EmptyLabelsSqueezed, Check: "HOST-013.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: LongNamesCut, Check: "HOST-014.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: UnicodeStripped, Check: "HOST-015.contained", Kind: oracle.OriginDial},
-		Mutant{Fault: UnderscoreRefused, Check: "HOST-016.tunnel", Kind: oracle.Control},
+		Mutant{Fault: UnderscoreRefused, Check: "HOST-016.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: AtonDialled, Check: "ADDR-003.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: ZoneStripped, Check: "ADDR-006.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: OctetsWrap, Check: "ADDR-007.contained", Kind: oracle.OriginDial},
@@ -180,7 +191,6 @@ func relayMutants() []Mutant {
 		Mutant{Fault: EndsBoth, Check: "CONNECT-003.client-half-close", Kind: oracle.ClientStream},
 		Mutant{Fault: UpEndLost, Check: "CONNECT-003.client-half-close", Kind: oracle.OriginStream},
 		Mutant{Fault: DownEndLost, Check: "CONNECT-003.origin-half-close", Kind: oracle.ClientStream},
-		Mutant{Fault: WaitsForClient, Check: "CONNECT-006.banner", Kind: oracle.ClientStream},
 		Mutant{Fault: Truncates, Check: "RELAY-001.upload", Kind: oracle.OriginStream},
 		Mutant{Fault: FlipsByte, Check: "RELAY-001.upload", Kind: oracle.OriginStream},
 		Mutant{Fault: FlipsByte, Check: "RELAY-001.download", Kind: oracle.ClientStream},
@@ -189,7 +199,7 @@ func relayMutants() []Mutant {
 		Mutant{Fault: ClientKept, Check: "RELAY-004.origin-reset", Kind: oracle.ClientStream},
 		Mutant{Fault: InjectsAnswer, Check: "RELAY-005.only-origin-bytes", Kind: oracle.ClientStream},
 		Mutant{Fault: MixesTunnels, Check: "RELAY-006.parallel", Kind: oracle.ClientStream},
-		Mutant{Fault: SocketsLeaked, Check: "RELAY-007.no-sockets-left", Kind: oracle.Kernel},
+		Mutant{Fault: UpEndLost, Check: "RELAY-007.no-sockets-left", Kind: oracle.Kernel},
 	)
 }
 

@@ -20,7 +20,7 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 		p.dialFirst(t)
 	}
 	if t.addr.IsValid() {
-		if !req.trusted && !t.open && !p.policy.literal(t.addr, t.port) || p.itself(t) && !f.Has(DialsItself) {
+		if !req.trusted && !t.open && !p.rules().literal(t.addr, t.port) || p.itself(t) && !f.Has(DialsItself) {
 			return nil, 403
 		}
 		return []netip.Addr{t.addr.Unmap()}, 0
@@ -31,8 +31,11 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 			name = h.name
 		}
 	}
-	if !req.trusted && !p.policy.name(name, t.port) {
+	if !req.trusted && !p.rules().name(name, t.port) {
 		return nil, 403
+	}
+	if f.Has(LocalhostOpen) && isLocalhost(t.name) {
+		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, 0
 	}
 	if h, err := parseTarget(req.host, f); err == nil && f.Has(HostFieldDialled) {
 		t.name = h.name
@@ -50,12 +53,9 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 // checked refuses a name of which one address is not to be reached.
 func (p *Proxy) checked(t target, addrs []netip.Addr) ([]netip.Addr, int) {
 	f := p.o.Faults
-	if f.Has(LocalhostOpen) && isLocalhost(t.name) {
-		return addrs, 0
-	}
 	var good []netip.Addr
 	for i, a := range addrs {
-		if f.Has(FirstAnswerChecked) && i > 0 || p.policy.address(a, t.port) {
+		if f.Has(FirstAnswerChecked) && i > 0 || p.rules().address(a, t.port) {
 			good = append(good, a)
 		}
 	}

@@ -125,7 +125,6 @@ const (
 	OriginKept     Fault = "origin-kept"      // the origin's connection outlives the client's
 	ClientKept     Fault = "client-kept"      // and the other way round
 	InjectsAnswer  Fault = "injects-answer"   // an HTTP answer in the middle of the tunnel
-	SocketsLeaked  Fault = "sockets-leaked"   // sockets are not closed
 )
 
 // Faults of the life of an instance.

@@ -80,7 +80,7 @@ func parseRule(line string, f Faults) (rule, error) {
 	if f.Has(RuleCaseKept) {
 		r.name = host
 	}
-	return r, checkName(strings.ToLower(host), f)
+	return r, checkName(strings.ToLower(host), nil)
 }
 
 // splitPorts takes the port, the range or the star off the end of a line.

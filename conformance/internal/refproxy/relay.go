@@ -20,11 +20,15 @@ type half interface {
 // tunnel relays until both directions have ended; an error in one of them ends both.
 func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
 	f := p.o.Faults
-	if !p.track(origin) {
-		origin.Close()
-		return
+	if f.Has(CloseKeepsOrigins) {
+		defer p.keep(origin)
+	} else {
+		if !p.track(origin) {
+			origin.Close()
+			return
+		}
+		defer p.untrack(origin)
 	}
-	defer p.untrack(origin)
 	if !f.Has(TunnelHeadTimeout) {
 		client.SetReadDeadline(time.Time{})
 	}
@@ -32,7 +36,7 @@ func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
 	var once sync.Once
 	cut := func() {
 		once.Do(func() {
-			if f.Has(OriginKept) {
+			if f.Has(OriginKept) || f.Has(CloseKeepsOrigins) {
 				reset(client)
 				return
 			}
@@ -84,6 +88,11 @@ func (p *Proxy) direction(dst half, src io.Reader, from half, cut func(), up boo
 	default:
 		dst.CloseWrite()
 	}
+}
+
+// keep closes an origin's connection long after everybody has forgotten it.
+func (p *Proxy) keep(origin net.Conn) {
+	time.AfterFunc(time.Minute, func() { origin.Close() })
 }
 
 func (p *Proxy) count(n int) {

@@ -53,12 +53,11 @@ type Proxy struct {
 	wg     sync.WaitGroup
 	slots  chan struct{}
 
-	mu     sync.Mutex
-	conns  map[net.Conn]bool // guarded by mu; nil once closed
-	leaked []net.Conn        // guarded by mu
-	live   int               // tunnels, guarded by mu
-	chunk  []byte            // of one of them, for the fault MixesTunnels; guarded by mu
-	doors  []net.Listener    // guarded by mu
+	mu    sync.Mutex
+	conns map[net.Conn]bool // guarded by mu; nil once closed
+	live  int               // tunnels, guarded by mu
+	chunk []byte            // of one of them, for the fault MixesTunnels; guarded by mu
+	doors []net.Listener    // guarded by mu
 }
 
 // Done is closed when the proxy has died through Kill.
@@ -96,10 +95,6 @@ func (p *Proxy) untrack(c net.Conn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	delete(p.conns, c)
-	if p.o.Faults.Has(SocketsLeaked) {
-		p.leaked = append(p.leaked, c)
-		return
-	}
 	c.Close()
 }
 
@@ -163,7 +158,7 @@ func (p *Proxy) handle(c net.Conn, br *bufio.Reader, req *request) int {
 	t, err := parseTarget(req.target, f)
 	switch {
 	case errors.Is(err, errAddress):
-		return 403
+		return p.denial(c, 403)
 	case err != nil:
 		return 400
 	}

@@ -22,6 +22,16 @@ var lastPolicy struct {
 	p *policy
 }
 
+// rules is the policy in force.
+func (p *Proxy) rules() *policy {
+	if !p.o.Faults.Has(SharedPolicy) {
+		return p.policy
+	}
+	lastPolicy.Lock()
+	defer lastPolicy.Unlock()
+	return lastPolicy.p
+}
+
 // Start starts a proxy; Close ends it.
 func Start(o Options) (*Proxy, error) {
 	f := o.Faults
@@ -51,10 +61,7 @@ func Start(o Options) (*Proxy, error) {
 	if f.Has(SharedPolicy) {
 		lastPolicy.Lock()
 		defer lastPolicy.Unlock()
-		if lastPolicy.p == nil || len(pol.allow) > 0 {
-			lastPolicy.p = pol
-		}
-		pol = lastPolicy.p
+		lastPolicy.p = pol
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	p := &Proxy{
@@ -250,19 +257,11 @@ func (p *Proxy) Close() error {
 	}
 	p.cancel()
 	for c := range conns {
-		if t, ok := c.(*net.TCPConn); ok && f.Has(CloseKeepsOrigins) && !t.LocalAddr().(*net.TCPAddr).IP.IsLoopback() {
-			continue
-		}
 		c.Close()
 	}
 	if f.Has(CloseKeepsOrigins) {
 		return nil
 	}
-	p.mu.Lock()
-	for _, c := range p.leaked {
-		c.Close()
-	}
-	p.mu.Unlock()
 	p.wg.Wait()
 	return nil
 }
