@@ -23,23 +23,36 @@ import (
 	"github.com/sallyport-dev/sallyport/external"
 )
 
-//go:embed baseline.txt
-var baseline string
+var (
+	//go:embed baseline.txt
+	baseline string
+	//go:embed baseline-1.11.1.txt
+	baselineOld string
+)
 
 func TestMain(m *testing.M) { backend.Main(m) }
 
 func TestConformance(t *testing.T) {
 	program := backend.Program(t, "tinyproxy")
+	version := backend.Version(t, program, "-v")
 	conformance.Run(t, conformance.Backend{
 		Name:    "tinyproxy",
-		Version: backend.Version(t, program, "-v"),
+		Version: version,
 		Features: conformance.Features(
 			conformance.TCP, conformance.Wildcards, conformance.DeepWildcards, conformance.DeathReport),
-		Known: backend.Baseline(baseline),
+		Known: backend.Baseline(known(version)),
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return start(ctx, program, c)
 		},
 	})
+}
+
+// known joins the baselines for a version.
+func known(version string) string {
+	if strings.HasPrefix(version, "tinyproxy 1.11.1") {
+		return baseline + baselineOld
+	}
+	return baseline
 }
 
 func start(ctx context.Context, program string, c conformance.Config) (*conformance.Instance, error) {
