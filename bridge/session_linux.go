@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 	"syscall"
 
@@ -106,8 +107,17 @@ func (s Session) passSignals(cmd *exec.Cmd, t *terminal, over <-chan struct{}) {
 func (s Session) stop(cmd *exec.Cmd, t *terminal) {
 	_ = cmd.Process.Signal(unix.SIGTSTP)
 	t.restore()
-	_ = unix.Kill(unix.Getpid(), unix.SIGSTOP)
+	stopSelf()
 	_ = t.raw()
 	t.resize()
 	_ = cmd.Process.Signal(unix.SIGCONT)
+}
+
+// stopSelf stops this process and returns when it goes on. The signal is sent
+// to the calling thread: sent to the process it may be another thread that
+// takes it, and this one would go on, and wake the command, before the stop.
+func stopSelf() {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	_ = unix.Tgkill(unix.Getpid(), unix.Gettid(), unix.SIGSTOP)
 }
