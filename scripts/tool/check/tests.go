@@ -92,7 +92,7 @@ func backendSteps(t *tree) []step {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
 		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, alone: true,
 			run: func(ctx context.Context, o *output) error {
-				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=8m", p)...)
+				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=4m", p)...)
 			}})
 	}
 	return steps
