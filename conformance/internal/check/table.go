@@ -105,9 +105,7 @@ func (x *X) observe(group string) *Observed {
 	cases := x.Cases(group)
 	p := x.Policy(cases[0].Policy)
 	x.tryControl(p, "before", o)
-	for _, c := range cases {
-		o.All = append(o.All, x.Try(p, c))
-	}
+	o.All = x.Try(p, cases)
 	x.tryControl(p, "after", o)
 	return o
 }
@@ -127,9 +125,27 @@ func (x *X) tryControl(p *Proxy, when string, o *Observed) {
 	o.broke = append(o.broke, y.result.Findings...)
 }
 
-// Try runs one case on a connection of its own.
-func (x *X) Try(p *Proxy, c Case) Observation {
+// Try runs cases, each on a connection of its own, one after another. What happens in the world between
+// two of them counts for the later one, so that nothing is lost.
+func (x *X) Try(p *Proxy, cases []Case) []Observation {
+	var out []Observation
 	mark := x.Mark()
+	for _, c := range cases {
+		o := x.exchange(p, c)
+		seen, next, err := x.World.Since(mark, p.door()...)
+		if err != nil {
+			x.Abort("%v", err)
+		}
+		mark = next
+		o.Evidence.Dials, o.Evidence.Queries = seen.Dials(), seen.Queries
+		o.Origin, o.DNS = seen.Origin(), seen.DNS()
+		out = append(out, o)
+	}
+	return out
+}
+
+// exchange is the client's part of a case.
+func (x *X) exchange(p *Proxy, c Case) Observation {
 	conn, err := p.Dial()
 	if err != nil {
 		return Observation{Case: c, Evidence: oracle.Evidence{Answer: err.Error()}}
@@ -145,9 +161,7 @@ func (x *X) Try(p *Proxy, c Case) Observation {
 	if r.OK() {
 		e.Echo = client.Echo("echo "+c.ID+"\n") == nil
 	}
-	seen := x.Since(mark, p)
-	e.Dials, e.Queries = seen.Dials(), seen.Queries
-	return Observation{Case: c, Evidence: e, Origin: seen.Origin(), DNS: seen.DNS()}
+	return Observation{Case: c, Evidence: e}
 }
 
 func evidence(r probe.Response) oracle.Evidence {

@@ -96,7 +96,7 @@ func (x *X) Mark() world.Mark {
 
 // Since returns what the second witness saw since m, apart from the connections to p itself.
 func (x *X) Since(m world.Mark, p *Proxy) world.Seen {
-	seen, err := x.World.Since(m, p.door()...)
+	seen, _, err := x.World.Since(m, p.door()...)
 	if err != nil {
 		x.Abort("%v", err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
+	"github.com/sallyport-dev/sallyport/conformance/vectors"
 )
 
 // All returns the table in the order of the specification.
@@ -45,9 +46,9 @@ func allowedTable(group, what string) []check.Check {
 
 // mixedTable makes the checks of a table of both kinds, for features of the policy.
 func mixedTable(group, what, feature string) []check.Check {
-	pick := func(want string, x *check.X) []check.Observation {
+	pick := func(want vectors.Verdict, x *check.X) []check.Observation {
 		return slices.DeleteFunc(slices.Clone(x.Observe(group)), func(o check.Observation) bool {
-			return string(o.Case.Want) != want
+			return o.Case.Want != want
 		})
 	}
 	needs := []string{}
@@ -57,15 +58,15 @@ func mixedTable(group, what, feature string) []check.Check {
 	return []check.Check{
 		{
 			ID: group + ".tunnel", Summary: what + ": what is admitted is reached", Needs: needs,
-			Run: func(x *check.X) { x.Judge(pick("allow", x), oracle.Allowed) },
+			Run: func(x *check.X) { x.Judge(pick(vectors.Allow, x), oracle.Allowed) },
 		},
 		{
 			ID: group + ".contained", Summary: what + ": what is not admitted reaches nothing", Needs: needs,
-			Run: func(x *check.X) { x.Judge(pick("deny", x), oracle.Contained) },
+			Run: func(x *check.X) { x.Judge(pick(vectors.Deny, x), oracle.Contained) },
 		},
 		{
 			ID: group + ".status", Summary: what + ": what is not admitted gets the status required", Needs: needs,
-			Run: func(x *check.X) { x.Judge(pick("deny", x), oracle.Answered) },
+			Run: func(x *check.X) { x.Judge(pick(vectors.Deny, x), oracle.Answered) },
 		},
 	}
 }
@@ -83,13 +84,8 @@ func unclaimed(group, what, feature string) check.Check {
 				x.Line("Got", "the start was refused: %v", err)
 				return
 			}
-			var denied []check.Observation
-			for _, c := range cases {
-				if c.Want == "deny" {
-					denied = append(denied, x.Try(p, c))
-				}
-			}
-			x.Judge(denied, oracle.Contained)
+			denied := slices.DeleteFunc(cases, func(c check.Case) bool { return c.Want != vectors.Deny })
+			x.Judge(x.Try(p, denied), oracle.Contained)
 		},
 	}
 }

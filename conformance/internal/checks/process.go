@@ -296,7 +296,7 @@ func streams(x *check.X) {
 
 func firstRequest(x *check.X) {
 	p := x.Core()
-	for i := range 10 {
+	for i := range 5 {
 		r := ask(x, p, probe.Action{Do: "proxy", Address: check.AllowedTarget})
 		if res := r.Results[0]; !res.Done {
 			x.Fail(oracle.Sandbox, "start %d: the first request failed: %s", i+1, res.Detail)

@@ -6,6 +6,7 @@ package checks
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 
@@ -14,6 +15,7 @@ import (
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
 	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
+	"github.com/sallyport-dev/sallyport/conformance/internal/world"
 )
 
 func sandboxChecks() []check.Check {
@@ -79,34 +81,53 @@ func insideControl(x *check.X, p *check.Proxy) {
 	x.Line("Control", "%s worked from inside", check.AllowedTarget)
 }
 
+// The control of what is tried inside: another allowed host, asked through the proxy by the same program
+// before and after.
+const (
+	insideHost   = "second.example.org"
+	insideTarget = insideHost + ":443"
+)
+
 // nothing tries addresses from inside, and asks both witnesses: the program, for which no attempt may
-// work, and the world, which may have seen nothing.
+// work, and the world, which may have seen nothing but the control.
 func nothing(do, network string, addresses ...string) func(*check.X) {
 	return func(x *check.X) {
 		p := x.Core()
-		insideControl(x, p)
-		var actions []probe.Action
+		control := probe.Action{Do: "proxy", Address: insideTarget}
+		actions := []probe.Action{control}
 		for _, a := range addresses {
 			actions = append(actions, probe.Action{Do: do, Network: network, Address: a})
 		}
 		mark := x.Mark()
-		r := ask(x, p, actions...)
+		r := ask(x, p, append(actions, control)...)
 		seen := x.Since(mark, p)
-		x.Line("Origin", "%s", seen.Origin())
-		x.Line("DNS", "%s", seen.DNS())
-		for _, res := range r.Results {
-			x.Line("Got", "%s %s: %s", do, res.Action.Address, res.Detail)
-			if res.Done {
-				x.Note(oracle.Sandbox, "%s %s worked from inside: %s", do, res.Action.Address, res.Detail)
-			}
+		judgeNothing(x, r.Results, seen)
+	}
+}
+
+func judgeNothing(x *check.X, results []probe.Result, seen world.Seen) {
+	x.Line("Origin", "%s", seen.Origin())
+	x.Line("DNS", "%s", seen.DNS())
+	for _, res := range results {
+		x.Line("Got", "%s %s: %s", res.Action.Do, res.Action.Address, res.Detail)
+		isControl := res.Action.Address == insideTarget
+		if isControl && !res.Done {
+			x.Note(oracle.Control, "%s through the proxy, from inside: %s", insideTarget, res.Detail)
 		}
-		if d := seen.Dials(); len(d) > 0 {
-			x.Note(oracle.OriginDial, "packets left the sandbox, to %v", d)
+		if !isControl && res.Done {
+			x.Note(oracle.Sandbox, "%s %s worked from inside: %s", res.Action.Do, res.Action.Address, res.Detail)
 		}
-		if len(seen.Queries) > 0 {
-			x.Note(oracle.DNSQuery, "queries left the sandbox: %v", seen.Queries)
+	}
+	door := netip.AddrPortFrom(x.World.Addr(insideHost), 443)
+	for _, d := range seen.Dials() {
+		if d != door {
+			x.Note(oracle.OriginDial, "a packet left the sandbox, to %v", d)
 		}
-		insideControl(x, p)
+	}
+	for _, q := range seen.Queries {
+		if !strings.HasSuffix(q, " "+insideHost) {
+			x.Note(oracle.DNSQuery, "a query left the sandbox: %s", q)
+		}
 	}
 }
 

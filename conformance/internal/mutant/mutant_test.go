@@ -90,6 +90,9 @@ func TestMutants(t *testing.T) {
 	}
 }
 
+// texts are the first findings, for messages.
+var texts = map[string]string{}
+
 func failing(t *testing.T, j job, r *conformance.Report) map[string]string {
 	t.Helper()
 	out := map[string]string{}
@@ -97,6 +100,7 @@ func failing(t *testing.T, j job, r *conformance.Report) map[string]string {
 		switch c.Outcome {
 		case conformance.Fail:
 			out[c.ID] = c.Findings[0].Kind
+			texts[j.name()+c.ID] = c.Findings[0].Text + fmt.Sprint(c.Evidence)
 		case conformance.Error:
 			t.Errorf("%s: %s could not be carried out: %s", j.name(), c.ID, c.Reason)
 		}
@@ -115,7 +119,7 @@ func compare(t *testing.T, j job, got, want map[string]string) {
 	}
 	for id, kind := range got {
 		if _, ok := want[id]; !ok {
-			t.Errorf("%s: %s fails by %s, and the golden file does not say so", j.name(), id, kind)
+			t.Errorf("%s: %s fails by %s, and the golden file does not say so: %s", j.name(), id, kind, texts[j.name()+id])
 		}
 	}
 }

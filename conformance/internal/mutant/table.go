@@ -57,6 +57,8 @@ func broadMutants() []Mutant {
 			Mutant{Fault: OnlyHTTP, Check: "PORT-001.https", Kind: oracle.ClientStatus}),
 		rows([]string{"CONNECT-00[1346]*", "RELAY-005*"},
 			Mutant{Fault: WaitsForClient, Check: "CONNECT-006.banner", Kind: oracle.ClientStream}),
+		rows([]string{"CONNECT-*", "DENY-*", "LIMIT-003*"},
+			Mutant{Fault: FewConnections, Check: "LIMIT-003.idle-clients", Kind: oracle.ClientStatus}),
 	)
 }
 
@@ -207,7 +209,6 @@ func limitMutants() []Mutant {
 	return rows([]string{"CONNECT-*", "DENY-00[1-5]*", "HEAD-*", "RELAY-*", "LIMIT-*"},
 		Mutant{Fault: NoHeadLimit, Check: "LIMIT-001.head-size", Kind: oracle.ClientStatus},
 		Mutant{Fault: NoHeadTimeout, Check: "LIMIT-002.head-time", Kind: oracle.ClientStatus},
-		Mutant{Fault: FewConnections, Check: "LIMIT-003.idle-clients", Kind: oracle.ClientStatus},
 		Mutant{Fault: TunnelHeadTimeout, Check: "LIMIT-004.idle-tunnel", Kind: oracle.ClientStream},
 	)
 }

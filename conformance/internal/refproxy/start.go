@@ -239,7 +239,9 @@ func (p *Proxy) Close() error {
 		if f.Has(CloseOnce) {
 			return errors.New("refproxy: already closed")
 		}
-		p.wg.Wait()
+		if !f.Has(CloseKeepsOrigins) {
+			p.wg.Wait()
+		}
 		return nil
 	}
 	if f.Has(KeepsAccepting) {

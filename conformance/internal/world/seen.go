@@ -12,8 +12,11 @@ import (
 	"github.com/sallyport-dev/sallyport/fixtures"
 )
 
-// Mark is a point in the witness's record.
-type Mark struct{ m fixtures.Mark }
+// Mark is a point in the witness's record: so many things of each kind behind m.
+type Mark struct {
+	m                       fixtures.Mark
+	queries, conns, packets int
+}
 
 // Seen is what the second witness saw after a mark: nothing in it comes from the client.
 type Seen struct {
@@ -31,16 +34,18 @@ func (w *World) Mark() (Mark, error) {
 	if err != nil {
 		return Mark{}, fmt.Errorf("conformance: the witness: %w", err)
 	}
-	return Mark{m}, nil
+	return Mark{m: m}, nil
 }
 
-// Since returns what happened after m. Packets to and from the addresses in except (the proxy's own
-// door) are left out.
-func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, error) {
+// Since returns what happened after m, and the point up to which it looked, which costs less than a Mark
+// and leaves no gap. Packets to and from the addresses in except (the proxy's own door) are left out.
+func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, Mark, error) {
 	e, err := w.fake.Witness().Since(m.m)
 	if err != nil {
-		return Seen{}, fmt.Errorf("conformance: the witness: %w", err)
+		return Seen{}, m, fmt.Errorf("conformance: the witness: %w", err)
 	}
+	next := Mark{m: m.m, queries: len(e.Queries), conns: len(e.Connections), packets: len(e.Packets)}
+	e.Queries, e.Connections, e.Packets = e.Queries[m.queries:], e.Connections[m.conns:], e.Packets[m.packets:]
 	var s Seen
 	for _, c := range e.Connections {
 		s.Connections = append(s.Connections, unmap(c.Local()))
@@ -55,7 +60,7 @@ func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, error) {
 	for _, q := range e.Queries {
 		s.Queries = append(s.Queries, q.Type+" "+q.Name)
 	}
-	return s, nil
+	return s, next, nil
 }
 
 // answers reports that a packet goes back to a client rather than out to an origin: an ICMP error.
