@@ -280,3 +280,22 @@ func descriptors(t *testing.T, pid int) []string {
 	}
 	return all
 }
+
+// TestRunNoProxy: a client inside reaches the sandbox's own loopback directly,
+// unless the policy names loopback: then it has to ask the proxy.
+func TestRunNoProxy(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		for _, tt := range []struct{ allow, want string }{
+			{"a.com", "localhost,127.0.0.1,::1"},
+			{"a.com,localhost:5432", ""},
+		} {
+			p := newProc(t, "run", "--allow", tt.allow, "--sandbox", mode, "sh", "-c", `printf %s "$NO_PROXY"`).start()
+			got := p.rest()
+			p.finish(0)
+			if got != tt.want {
+				t.Errorf("--allow %s: got NO_PROXY %q, want %q", tt.allow, got, tt.want)
+			}
+		}
+	})
+}

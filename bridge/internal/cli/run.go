@@ -123,7 +123,7 @@ func (r *run) session(s Streams, p *policy, log *decisionlog.Log, command []stri
 	}
 	terminal := r.sandbox != modeNone && bridge.WantsTerminal(s.Stdin)
 	reported := watch(h, s.Stderr, terminal)
-	status := r.launch(s, h, sigs, terminal, command)
+	status := r.launch(s, h, p.filter, sigs, terminal, command)
 	wasReported := reported()
 	// The last tunnels end here, and with them the last records are written.
 	if err := cmp.Or(h.Close(), h.Err()); err != nil && !wasReported {
@@ -134,7 +134,7 @@ func (r *run) session(s Streams, p *policy, log *decisionlog.Log, command []stri
 }
 
 // launch starts the command, waits for it and returns its status.
-func (r *run) launch(s Streams, h *proxycore.Handle, sigs *signals, terminal bool, command []string) int {
+func (r *run) launch(s Streams, h *proxycore.Handle, filter *proxycore.Filter, sigs *signals, terminal bool, command []string) int {
 	if r.sandbox == modeNone {
 		return runDirect(s, h.Environ(os.Environ()), sigs, command)
 	}
@@ -142,6 +142,7 @@ func (r *run) launch(s Streams, h *proxycore.Handle, sigs *signals, terminal boo
 		Mode:      bridge.Mode(r.sandbox),
 		BwrapArgs: r.bwrapArgs,
 		Name:      fmt.Sprintf("run-%d", os.Getpid()),
+		Filter:    filter,
 		Terminal:  terminal,
 	}
 	cmd, err := box.Command(sigs.ctx, h, command[0], command[1:]...)
