@@ -63,7 +63,11 @@ func TestEvents(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	pass := step{name: "pass", run: func(context.Context, *output) error { return nil }}
-	fail := step{name: "fail", alone: true, run: func(context.Context, *output) error { return errors.New("broken") }}
+	fail := step{name: "fail", run: func(context.Context, *output) error { return errors.New("broken") }}
+	both := &group{width: 2}
+	meet := make(chan struct{}) // two steps that can only pass beside each other
+	left := step{name: "left", group: both, run: func(context.Context, *output) error { meet <- struct{}{}; return nil }}
+	right := step{name: "right", group: both, run: func(context.Context, *output) error { <-meet; return nil }}
 	count := step{name: "count", run: func(_ context.Context, o *output) error { o.tally = tally{3, 1}; return nil }}
 	lacks := step{name: "lacks", tools: []string{"no-such-program"}, run: func(context.Context, *output) error { panic("ran") }}
 	tests := []struct {
@@ -74,6 +78,7 @@ func TestReport(t *testing.T) {
 		want  []string
 	}{
 		{"all passes", []step{pass, pass}, true, true, []string{"\n2 passed, 0 failed\n"}},
+		{"beside each other", []step{pass, left, right, pass}, true, true, []string{"\n4 passed, 0 failed\n"}},
 		{"one fails", []step{pass, fail}, false, false, []string{"failed: fail: broken\n", "\n1 passed, 1 failed\n"}},
 		{"a test of a step fails", []step{count}, false, false, []string{"\n3 passed, 1 failed\n"}},
 		{"skipped here", []step{pass, lacks}, false, true, []string{"skipped: lacks: no-such-program", "\n1 passed, 0 failed\n"}},

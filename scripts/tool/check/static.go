@@ -24,18 +24,19 @@ var portable = []string{"proxycore", "external", "conformance", "fixtures", "bri
 
 // allSteps lists the checks, the quick ones first.
 func allSteps(t *tree) []step {
-	static := []step{
-		{name: "format", about: "gofmt changes nothing", run: t.format},
-		{name: "house", about: "the house rules: sizes, headers, documentation, go.mod files", run: t.house},
-		{name: "shellcheck", about: "the shell scripts", tools: []string{"shellcheck"}, run: t.shellcheck},
-		{name: "actionlint", about: "the workflows of .github", tools: []string{"shellcheck"}, run: t.actionlint},
-		{name: "vet", about: "go vet, every module", run: t.vet},
-		{name: "staticcheck", about: staticcheck, run: t.staticcheck},
-		{name: "cross", about: "build and vet for darwin, windows and linux/arm64", run: t.cross},
-		{name: "rehearse", about: "release rehearsal: a stranger's program against the packed modules",
+	static := &group{width: 2}
+	steps := []step{
+		{group: static, name: "format", about: "gofmt changes nothing", run: t.format},
+		{group: static, name: "house", about: "the house rules: sizes, headers, documentation, go.mod files", run: t.house},
+		{group: static, name: "shellcheck", about: "the shell scripts", tools: []string{"shellcheck"}, run: t.shellcheck},
+		{group: static, name: "actionlint", about: "the workflows of .github", tools: []string{"shellcheck"}, run: t.actionlint},
+		{group: static, name: "vet", about: "go vet, every module", run: t.vet},
+		{group: static, name: "staticcheck", about: staticcheck, run: t.staticcheck},
+		{group: static, name: "cross", about: "build and vet for darwin, windows and linux/arm64", run: t.cross},
+		{group: static, name: "rehearse", about: "release rehearsal: a stranger's program against the packed modules",
 			tools: []string{"bwrap", "curl"}, run: t.rehearse},
 	}
-	return append(static, testSteps(t)...)
+	return append(steps, testSteps(t)...)
 }
 
 func (t *tree) format(ctx context.Context, o *output) error {

@@ -20,9 +20,12 @@ type step struct {
 	name  string
 	about string
 	tools []string // programs the step cannot do without
-	alone bool     // nothing else may run beside it: it measures time, or uses both processors itself
+	group *group   // the steps it may run beside; nil: none, because it uses the whole machine itself
 	run   func(ctx context.Context, o *output) error
 }
+
+// A group is a number of steps in a row that may run beside each other, at most width at a time.
+type group struct{ width int }
 
 // output is what one step has to say: its text, its tally, and what it left out.
 type output struct {
@@ -53,26 +56,34 @@ func newReport(w io.Writer, ci bool) *report {
 	return &report{w: w, ci: ci, start: time.Now()}
 }
 
-// runAll runs first the steps that stand company, two at a time, then the others one by one.
+// runAll runs the steps in their order, those of one group beside each other.
 func (r *report) runAll(ctx context.Context, steps []step) {
-	var wg sync.WaitGroup
-	slots := make(chan struct{}, 2)
-	for _, s := range steps {
-		if !s.alone {
-			slots <- struct{}{}
-			wg.Go(func() {
-				r.runBuffered(ctx, s)
-				<-slots
-			})
+	for len(steps) > 0 {
+		n := 1
+		for n < len(steps) && steps[0].group != nil && steps[n].group == steps[0].group {
+			n++
 		}
+		if n == 1 {
+			fmt.Fprintf(r.w, "\n=== %s: %s\n", steps[0].name, steps[0].about)
+			r.runStep(ctx, steps[0], r.w)
+		} else {
+			r.runGroup(ctx, steps[:n])
+		}
+		steps = steps[n:]
+	}
+}
+
+func (r *report) runGroup(ctx context.Context, steps []step) {
+	var wg sync.WaitGroup
+	slots := make(chan struct{}, steps[0].group.width)
+	for _, s := range steps {
+		slots <- struct{}{}
+		wg.Go(func() {
+			r.runBuffered(ctx, s)
+			<-slots
+		})
 	}
 	wg.Wait()
-	for _, s := range steps {
-		if s.alone {
-			fmt.Fprintf(r.w, "\n=== %s: %s\n", s.name, s.about)
-			r.runStep(ctx, s, r.w)
-		}
-	}
 }
 
 // runBuffered keeps the text of a step together, so that steps beside each other stay readable.

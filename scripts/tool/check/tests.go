@@ -22,18 +22,20 @@ const (
 	e2eDir      = "./scripts/e2e"
 )
 
-// testSteps lists the checks that run the code. Each has the machine to itself: many of them assert on time.
+// testSteps lists the checks that run the code. The suite and the end-to-end tests spend most of their time waiting,
+// each in a fake Internet of its own, and so may run beside each other.
 func testSteps(t *tree) []step {
 	steps := []step{
-		{name: "unit", about: "unit tests with -race, in random order", alone: true, run: t.unit},
-		{name: "fuzz", about: "every fuzz target, a few seconds each", alone: true, run: t.fuzz},
+		{name: "unit", about: "unit tests with -race, in random order", run: t.unit},
+		{name: "fuzz", about: "every fuzz target, a few seconds each", run: t.fuzz},
 	}
 	steps = append(steps, backendSteps(t)...)
+	ends := &group{width: 2}
 	steps = append(steps, step{name: "e2e", about: "real clients through sallyport run, in the fake Internet",
-		tools: e2eTools, alone: true, run: t.e2eAsCaller})
+		tools: e2eTools, group: ends, run: t.e2eAsCaller})
 	if os.Geteuid() == 0 {
 		steps = append(steps, step{name: "e2e:user", about: "the same as an ordinary user",
-			tools: e2eTools, alone: true, run: t.e2eAsUser})
+			tools: e2eTools, group: ends, run: t.e2eAsUser})
 	}
 	return steps
 }
@@ -84,13 +86,14 @@ func (t *tree) backends(ctx context.Context) ([]string, error) {
 func backendSteps(t *tree) []step {
 	packages, err := t.backends(context.Background())
 	if err != nil {
-		return []step{{name: "conformance", about: "the suite against every backend", alone: true,
+		return []step{{name: "conformance", about: "the suite against every backend",
 			run: func(context.Context, *output) error { return err }}}
 	}
+	suites := &group{width: 3}
 	var steps []step
 	for _, p := range packages {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
-		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, alone: true,
+		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
 			run: func(ctx context.Context, o *output) error {
 				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=4m", p)...)
 			}})
@@ -152,13 +155,14 @@ func (t *tree) fuzzOne(ctx context.Context, o *output, pkg, name string) error {
 
 var fuzzProgress = regexp.MustCompile(`execs: [1-9]\d*`)
 
-// e2e builds the end-to-end tests and runs them: prefix goes before the program, env is added to its environment.
+// e2e builds the end-to-end tests and runs them in home; prefix goes before the program. Without -race: what these
+// tests look at happens in other processes.
 func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string) error {
-	binary := filepath.Join(t.tmp, "e2e.test")
-	if err := t.do(ctx, o.w, "go", append(append([]string{"test", "-c", "-o", binary}, raceFlag(o)...), e2eDir)...); err != nil {
+	binary := filepath.Join(home, "e2e.test")
+	if err := t.do(ctx, o.w, "go", "test", "-c", "-o", binary, e2eDir); err != nil {
 		return err
 	}
-	sallyport := filepath.Join(t.tmp, "sallyport")
+	sallyport := filepath.Join(home, "sallyport")
 	if err := t.do(ctx, o.w, "go", "build", "-o", sallyport, "./bridge/cmd/sallyport"); err != nil {
 		return err
 	}
@@ -166,9 +170,7 @@ func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string
 	args = append(append(args, prefix...), binary, "-test.v=test2json", "-test.timeout=8m")
 	c := t.command(ctx, "go", args...)
 	c.Dir = home
-	// A home of their own for the clients: git, go and npm would read and write the caller's otherwise. The build
-	// cache stays where test2json is found.
-	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARY="+sallyport, "SALLYPORT_E2E_HOME="+home, "TMPDIR="+home)
+	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARY="+sallyport, "TMPDIR="+home)
 	return t.consume(o, c)
 }
 
