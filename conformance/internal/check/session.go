@@ -104,7 +104,7 @@ func (s *Session) callStart(ctx context.Context, c Config) (*Instance, error) {
 		var r startResult
 		defer func() {
 			if v := recover(); v != nil {
-				r.err = fmt.Errorf("Start panicked: %v", v)
+				r.err = fmt.Errorf("start panicked: %v", v)
 			}
 			done <- r
 		}()
@@ -114,7 +114,7 @@ func (s *Session) callStart(ctx context.Context, c Config) (*Instance, error) {
 	case r := <-done:
 		return r.inst, errors.Join(r.err, s.sound(r))
 	case <-ctx.Done():
-		return nil, fmt.Errorf("Start has not returned within %v", s.startBound())
+		return nil, fmt.Errorf("start has not returned within %v", s.startBound())
 	}
 }
 
@@ -124,11 +124,11 @@ func (s *Session) sound(r startResult) error {
 	case r.err != nil:
 		return nil
 	case r.inst == nil:
-		return errors.New("Start returned neither an instance nor an error")
+		return errors.New("start returned neither an instance nor an error")
 	case r.inst.Stop == nil:
-		return errors.New("Start returned an instance without Stop")
+		return errors.New("start returned an instance without Stop")
 	case r.inst.Addr == nil && r.inst.Launch == nil:
-		return errors.New("Start returned an instance with neither Addr nor Launch: there is no way to it")
+		return errors.New("start returned an instance with neither Addr nor Launch: there is no way to it")
 	}
 	return nil
 }
@@ -138,7 +138,7 @@ func callStop(ctx context.Context, inst *Instance) (err error) {
 	go func() {
 		defer func() {
 			if v := recover(); v != nil {
-				done <- fmt.Errorf("Stop panicked: %v", v)
+				done <- fmt.Errorf("stop panicked: %v", v)
 			}
 		}()
 		done <- inst.Stop(ctx)
@@ -147,7 +147,7 @@ func callStop(ctx context.Context, inst *Instance) (err error) {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("Stop has not returned: %w", ctx.Err())
+		return fmt.Errorf("stop has not returned: %w", ctx.Err())
 	}
 }
 

@@ -9,7 +9,7 @@ import (
 	"strings"
 	"time"
 
-	. "github.com/onsi/gomega" //nolint:staticcheck // matchers read as a language of their own
+	. "github.com/onsi/gomega"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"

@@ -66,6 +66,9 @@ func TestMutants(t *testing.T) {
 	reports := runJobs(t, all)
 	got := map[string]map[string]string{} // mutant -> check -> kind
 	for i, j := range all {
+		if reports[i].Millis > 3000 {
+			t.Log(j.name(), reports[i].Millis, "ms")
+		}
 		got[j.name()] = failing(t, j, reports[i])
 	}
 	for _, m := range Table() {

@@ -7,7 +7,7 @@ import (
 	"slices"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
-	. "github.com/sallyport-dev/sallyport/conformance/internal/refproxy" //nolint:staticcheck // the table reads as a list of faults
+	. "github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
 
 // Mutant is one row: a fault, the check that is named for it, and the witness that check rests on. Other
@@ -29,7 +29,9 @@ var (
 	requests = []string{
 		"CONNECT-*", "DENY-*", "HOST-*", "ADDR-*", "PORT-*", "HEAD-*", "RELAY-00[345].*", "LIFE-00[89].*", "BRIDGE-001.*",
 	}
-	heads   = append(slices.Clone(requests), "LIMIT-*")
+	parsers = []string{"CONNECT-00[1489]*", "DENY-00[1-4]*", "HOST-*", "PORT-*", "ADDR-00[1-8]*", "HEAD-00[1268]*"}
+	heads   = []string{"CONNECT-*", "DENY-00[1-5]*", "HEAD-*", "HOST-00[178]*", "PORT-003*", "LIMIT-001*"}
+	answers = []string{"CONNECT-*", "DENY-*", "HOST-00[13]*", "PORT-001*", "HEAD-001*", "ADDR-01[0-3]*"}
 	relays  = []string{"CONNECT-*", "DENY-00[1-5]*", "RELAY-*", "LIMIT-004*", "LIFE-00[4-7]*", "BRIDGE-008.*", "HOST-001*"}
 	lives   = []string{"CONNECT-*", "DENY-00*", "RELAY-00[347]*", "LIFE-*", "BRIDGE-*", "ADDR-016*", "PORT-001*"}
 	sandbox = []string{"CONNECT-001*", "SANDBOX-*"}
@@ -111,7 +113,7 @@ func policyMutants() []Mutant {
 }
 
 func parserMutants() []Mutant {
-	return rows(requests,
+	return rows(parsers,
 		Mutant{Fault: DotKept, Check: "HOST-006.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: DotsStripped, Check: "HOST-006.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: UserinfoStripped, Check: "HOST-007.contained", Kind: oracle.OriginDial},
@@ -142,7 +144,6 @@ func headMutants() []Mutant {
 		Mutant{Fault: FramingIgnored, Check: "HEAD-005.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: CRLFRefused, Check: "HEAD-006.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: EOFEndsHead, Check: "HEAD-007.contained", Kind: oracle.OriginDial},
-		Mutant{Fault: TimeoutEndsHead, Check: "LIMIT-002.not-evaluated", Kind: oracle.OriginDial},
 		Mutant{Fault: DiesOfGarbage, Check: "HEAD-008.contained", Kind: oracle.Control},
 		Mutant{Fault: PlainForwarded, Check: "CONNECT-008.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: MethodCaseIgnored, Check: "CONNECT-009.contained", Kind: oracle.OriginDial},
@@ -150,7 +151,7 @@ func headMutants() []Mutant {
 }
 
 func answerMutants() []Mutant {
-	out := rows(requests,
+	out := rows(answers,
 		Mutant{Fault: EarlyAnswer, Check: "CONNECT-002.after-dial", Kind: oracle.ClientStatus},
 		Mutant{Fault: DialFailureForbidden, Check: "CONNECT-005.refused", Kind: oracle.ClientStatus},
 		Mutant{Fault: LookupFailureForbidden, Check: "CONNECT-005.no-such-name", Kind: oracle.ClientStatus},
@@ -208,6 +209,7 @@ func relayMutants() []Mutant {
 func limitMutants() []Mutant {
 	return rows([]string{"CONNECT-*", "DENY-00[1-5]*", "HEAD-*", "RELAY-*", "LIMIT-*"},
 		Mutant{Fault: NoHeadLimit, Check: "LIMIT-001.head-size", Kind: oracle.ClientStatus},
+		Mutant{Fault: TimeoutEndsHead, Check: "LIMIT-002.not-evaluated", Kind: oracle.OriginDial},
 		Mutant{Fault: NoHeadTimeout, Check: "LIMIT-002.head-time", Kind: oracle.ClientStatus},
 		Mutant{Fault: TunnelHeadTimeout, Check: "LIMIT-004.idle-tunnel", Kind: oracle.ClientStream},
 	)
