@@ -117,7 +117,11 @@ func (p *Proxy) Probe(ctx context.Context, op string, args ...string) (*exec.Cmd
 	if err != nil {
 		return nil, fmt.Errorf("conformance: finding the probe: %w", err)
 	}
-	cmd, err := p.Launch(ctx, LaunchConfig{Path: self, Args: append([]string{probe.Argument, op}, args...)})
+	cmd, err := p.Launch(ctx, LaunchConfig{
+		Path: self, Args: append([]string{probe.Argument, op}, args...),
+		// A binary built with -race otherwise sleeps for a second before it exits.
+		Env: []string{"GORACE=atexit_sleep_ms=0"},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("conformance: Launch: %w", err)
 	}

@@ -104,7 +104,7 @@ func child(out string, j job) (*conformance.Report, error) {
 		return nil, err
 	}
 	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envJob+"="+string(text), envOut+"="+out)
+	cmd.Env = append(os.Environ(), envJob+"="+string(text), envOut+"="+out, "GORACE=atexit_sleep_ms=0")
 	if j.Fault != "" {
 		// Many of them at once: threads and collections would cost more than they bring.
 		cmd.Env = append(cmd.Env, "GOMAXPROCS=1", "GOGC=400")
