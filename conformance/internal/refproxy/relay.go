@@ -51,24 +51,33 @@ func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
 	p.count(+1)
 	defer p.count(-1)
 	var wg sync.WaitGroup
-	wg.Go(func() { p.direction(origin, up{br, c}, c, cut, true) })
-	if f.Has(WaitsForClient) {
-		br.Peek(1)
-	}
-	wg.Go(func() { p.direction(c, origin, origin, cut, false) })
+	spoke := make(chan struct{})
+	wg.Go(func() { p.direction(origin, &up{Reader: br, Conn: c, spoke: spoke}, c, cut, true) })
+	wg.Go(func() {
+		if f.Has(WaitsForClient) {
+			<-spoke
+		}
+		p.direction(c, origin, origin, cut, false)
+	})
 	wg.Wait()
 	if f.Has(OriginKept) || f.Has(ClientKept) {
 		<-p.ctx.Done()
 	}
 }
 
-// up reads what came behind the head first.
+// up reads what came behind the head first, and closes spoke when the client has sent something or ended.
 type up struct {
 	*bufio.Reader
 	net.Conn
+	spoke chan struct{}
+	once  sync.Once
 }
 
-func (u up) Read(p []byte) (int, error) { return u.Reader.Read(p) }
+func (u *up) Read(p []byte) (int, error) {
+	n, err := u.Reader.Read(p)
+	u.once.Do(func() { close(u.spoke) })
+	return n, err
+}
 
 // direction copies one way and passes the end on.
 func (p *Proxy) direction(dst half, src io.Reader, from half, cut func(), up bool) {
