@@ -112,6 +112,7 @@ func TestCommandLine(t *testing.T) {
 		{"file without a name", []string{"check", "--deny", "@"}, 2, "", "@ must be followed"},
 		{"resolve without a name", []string{"check", "--resolve", "10.0.0.1"}, 2, "", "write NAME=ADDR"},
 		{"resolve without an address", []string{"check", "--resolve", "a.com=b.com"}, 2, "", "is not an IP address"},
+		{"resolve with stray brackets", []string{"check", "--resolve", "a.com=]10.0.0.1["}, 2, "", "is not an IP address"},
 		{"resolve for an address", []string{"check", "--resolve", "10.0.0.1=10.0.0.2"}, 2, "", "is not a host name"},
 		{"resolve twice", []string{"check", "--resolve", "a.com=10.0.0.1", "--resolve", "A.com=10.0.0.2"}, 2, "", "a.com is pinned twice"},
 		{"missing policy file", []string{"check", "--policy", "/nonexistent/p.yaml"}, 2, "", "/nonexistent/p.yaml: cannot be opened"},

@@ -74,7 +74,7 @@ func (l *pinList) Set(value string) error {
 	}
 	pin := policyfile.Pin{Name: name, Source: "--resolve"}
 	for text := range strings.SplitSeq(list, ",") {
-		addr, err := netip.ParseAddr(strings.Trim(strings.TrimSpace(text), "[]"))
+		addr, err := netip.ParseAddr(strings.TrimSpace(text))
 		if err != nil || addr.Zone() != "" {
 			return fmt.Errorf("%q is not an IP address; write NAME=ADDR, such as db.internal=10.0.0.7", text)
 		}

@@ -124,6 +124,9 @@ func (r *run) session(s Streams, p *policy, log *decisionlog.Log, command []stri
 	terminal := r.sandbox != modeNone && bridge.WantsTerminal(s.Stdin)
 	reported := watch(h, s.Stderr, terminal)
 	status := r.launch(s, h, p.filter, sigs, terminal, command)
+	// The command is gone, and what follows may wait for a log that nobody reads:
+	// from here on a signal ends this process.
+	sigs.stop()
 	wasReported := reported()
 	// The last tunnels end here, and with them the last records are written.
 	if err := cmp.Or(h.Close(), h.Err()); err != nil && !wasReported {

@@ -25,6 +25,7 @@ type signals struct {
 	out     chan os.Signal
 	release chan struct{}
 	done    chan struct{}
+	once    sync.Once // stops
 
 	mu        sync.Mutex
 	forwarded bool
@@ -104,12 +105,15 @@ func (s *signals) failure(streams Streams, err error) int {
 	return bridge.ExitFailed
 }
 
-// stop ends the catching. The context is cancelled.
+// stop ends the catching: a signal does again what it does by default. The
+// context is cancelled. It is idempotent.
 func (s *signals) stop() {
-	signal.Stop(s.in)
-	close(s.release)
-	<-s.done
-	s.cancel()
+	s.once.Do(func() {
+		signal.Stop(s.in)
+		close(s.release)
+		<-s.done
+		s.cancel()
+	})
 }
 
 // asksToEnd reports whether the default action of sig ends a process and a
