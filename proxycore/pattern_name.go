@@ -140,6 +140,8 @@ var sharedHosts = map[string]bool{
 	"amazonaws.com": true, "amazonaws.com.cn": true, "azure.com": true, "windows.net": true, "core.windows.net": true,
 	"cloudapp.azure.com": true, "googleusercontent.com": true, "run.app": true, "cloudflarestorage.com": true,
 	"digitaloceanspaces.com": true, "b-cdn.net": true, "fastly.net": true, "akamai.net": true, "compute.amazonaws.com": true,
+	// Names made of an address, whichever one likes.
+	"sslip.io": true, "nip.io": true, "xip.io": true, "traefik.me": true,
 }
 
 // guardSuffix checks what a wildcard stands below. Below a suffix of a domain

@@ -205,6 +205,8 @@ func TestPatternWarnings(t *testing.T) {
 		{"*.amazonaws.com", true},
 		{"**.s3.amazonaws.com", true},
 		{"*.compute.amazonaws.com", true},
+		{"**.sslip.io", true},
+		{"*.nip.io", true},
 		{"*.workers.dev", true},
 		{"*.GitHub.IO.", true},
 		{"github.io", false},
