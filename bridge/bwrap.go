@@ -108,9 +108,10 @@ var protectedProc = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/
 // The network is unshared first and last, so that neither a reader nor a bwrap
 // that stops at its first mistake can miss it. The caller's options come
 // between the file system that they amend and the mounts that must stay as they are.
-// The init gets the capabilities that it needs to empty the bounding set (which bwrap
-// does not do for root) and, with lowPort, to bind a port below 1024; it drops them
-// before it executes the command.
+// The init is process 1: a process 1 of bwrap's own could be traced by the command, which would
+// forge the exit status and never let the sandbox end. It gets the capabilities
+// that it needs to empty the bounding set (which bwrap does not do for root) and, with
+// lowPort, to bind a port below 1024, and drops them before there is a command.
 func bwrapArgs(user []string, lowPort bool, inner ...string) ([]string, error) {
 	l, err := checkBwrapArgs(user)
 	if err != nil {
@@ -129,7 +130,7 @@ func bwrapArgs(user []string, lowPort bool, inner ...string) ([]string, error) {
 	for _, name := range protectedProc {
 		args = append(args, "--ro-bind-try", name, name)
 	}
-	args = append(args, "--unshare-pid", "--unshare-ipc", "--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
+	args = append(args, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
 	if lowPort {
 		args = append(args, "--cap-add", "CAP_NET_BIND_SERVICE")
 	}

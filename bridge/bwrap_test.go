@@ -14,7 +14,7 @@ func TestBwrapArgs(t *testing.T) {
 	const (
 		proc = " --proc /proc --ro-bind-try /proc/sys /proc/sys --ro-bind-try /proc/sysrq-trigger /proc/sysrq-trigger" +
 			" --ro-bind-try /proc/irq /proc/irq --ro-bind-try /proc/bus /proc/bus" +
-			" --unshare-pid --unshare-ipc --cap-drop ALL --cap-add CAP_SETPCAP"
+			" --unshare-pid --as-pid-1 --unshare-ipc --cap-drop ALL --cap-add CAP_SETPCAP"
 		end  = " --die-with-parent --new-session --unshare-net -- init cmd"
 		base = "--unshare-net --dev-bind / /"
 	)

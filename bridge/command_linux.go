@@ -9,7 +9,6 @@ import (
 	"io/fs"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -78,13 +77,4 @@ func cannotRun(name string, err error) error {
 		err = errors.New("its interpreter or loader does not exist")
 	}
 	return &exitError{ExitCannotRun, fmt.Sprintf("%s: cannot be run: %v", name, err)}
-}
-
-// become executes argv in place of this program; it returns only an error.
-func become(argv, env []string) error {
-	file, err := lookUp(argv[0], env)
-	if err != nil {
-		return err
-	}
-	return cannotRun(argv[0], syscall.Exec(file, argv, env))
 }

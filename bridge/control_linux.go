@@ -149,9 +149,12 @@ func send(c *net.UnixConn, m message) error {
 }
 
 // awaitHangup blocks until the other end of sock is closed. It reads nothing.
-func awaitHangup(sock int) {
+func awaitHangup(sock int) { awaitEvent(sock, 0) } // hang-ups are reported unasked
+
+// awaitEvent blocks until poll(2) has something to tell about fd.
+func awaitEvent(fd int, events int16) {
 	for {
-		p := []unix.PollFd{{Fd: int32(sock)}} // hang-ups are reported unasked
+		p := []unix.PollFd{{Fd: int32(fd), Events: events}}
 		n, err := unix.Poll(p, -1)
 		if n > 0 || err != nil && !errors.Is(err, unix.EINTR) {
 			return

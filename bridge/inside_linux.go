@@ -10,15 +10,22 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
-// initInside is what bwrap starts: it hands the listener out, tells the
-// supervisor which process it is, and becomes the command.
-func initInside(argv []string) error {
+// initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
+// it makes habitable first.
+func initInside(argv []string) error  { return enter(argv, func() error { return nil }) }
+func setupInside(argv []string) error { return enter(argv, furnish) }
+
+// enter hands the listener out, with the capabilities that takes, and then executes this
+// program again without them: Go has many threads, and a capability dropped in one
+// is kept by the others.
+func enter(argv []string, furnish func() error) error {
 	if err := closeInherited(fdControl, fdSelf, fdSuper); err != nil {
 		return err
 	}
@@ -26,32 +33,28 @@ func initInside(argv []string) error {
 	if err != nil {
 		return err
 	}
+	if err := furnish(); err != nil {
+		return err
+	}
 	env, err := handOff(p)
 	if err != nil {
 		return err
 	}
-	// bwrap made a session, but its own process leads that.
-	if _, err := unix.Setsid(); err != nil {
-		return fmt.Errorf("bridge: start a session for the command: %w", err)
-	}
-	if p.Terminal {
-		if err := unix.IoctlSetInt(0, unix.TIOCSCTTY, 0); err != nil {
-			return fmt.Errorf("bridge: make standard input the controlling terminal: %w", err)
-		}
-	}
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
-	if err := introduce(); err != nil {
-		return err
+	role := roleReaper
+	if p.Terminal {
+		role = roleReaperTTY
 	}
-	if err := sealDescriptors(); err != nil {
-		return err
+	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
 	}
-	return become(argv, env)
+	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
+	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
 }
 
-// introduce lets the supervisor know this process, which will be the command's:
+// introduce lets the supervisor know this process, which is to get the signals:
 // the kernel adds the credentials, with the process id as the supervisor
 // sees it, and the supervisor answers when it can pass signals on.
 func introduce() error {
@@ -118,12 +121,24 @@ func checkInside(hostNet, hostPID string) error {
 			return fmt.Errorf("bridge: the sandbox shares the host's %s namespace: refusing to run the command", ns.kind)
 		}
 	}
+	if err := checkFirst(); err != nil {
+		return err
+	}
 	up, err := loopback(false)
 	if err != nil {
 		return err
 	}
 	if !up {
 		return errors.New("bridge: the loopback interface in the sandbox is down")
+	}
+	return nil
+}
+
+// checkFirst makes sure that nothing runs in the sandbox yet, and that when this
+// process ends, nothing does any more.
+func checkFirst() error {
+	if os.Getpid() != 1 {
+		return errors.New("bridge: the sandbox has no process namespace of its own")
 	}
 	return nil
 }

@@ -97,6 +97,10 @@ func helper(what string, args []string) int {
 		}
 	case "parent":
 		err = parent(Mode(args[0]), args[1:])
+	case "adopter":
+		err = adopter(args)
+	case "pry":
+		err = pry()
 	}
 	if err != nil {
 		fmt.Println(err)

@@ -12,9 +12,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reap is process 1 of a sandbox of our own: it starts the command, passes signals
-// on, and ends with it, which kills whatever else runs in the sandbox. It
-// has no capability and cannot be traced from inside.
+// reap is process 1 of a sandbox: it starts the command, passes signals on, and ends
+// with it, which kills whatever else runs in the sandbox. It has no capability,
+// and the command, though of the same user, can neither trace it nor see its files.
 func reap(argv []string) error { return runReaper(argv, false) }
 
 func reapTTY(argv []string) error { return runReaper(argv, true) }
@@ -54,12 +54,7 @@ func runReaper(argv []string, tty bool) error {
 	}()
 	go func() {
 		for s := range signals {
-			deliver(s, func(s unix.Signal, group bool) error {
-				if group {
-					return unix.Kill(-pid, s)
-				}
-				return unix.Kill(pid, s)
-			})
+			deliver(s, pid)
 		}
 	}()
 	return exited(reapUntil(pid))

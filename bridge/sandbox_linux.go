@@ -50,8 +50,10 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 	cmd := exec.CommandContext(ctx, runningProgram)
 	cmd.Args = append([]string{"sallyport-sandbox", role, g.name}, argv...)
 	// Signals reach the command by being passed on, and only so: a Ctrl-C must
-	// not come twice.
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// not come twice. A supervisor that is stopped when this process dies must go on to
+	// see that. It cannot be killed, as parent-death signals come when the thread that
+	// called Start ends, and it has to see its sandbox end.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: unix.SIGCONT}
 	cmd.WaitDelay = killDelay
 	cmd.Cancel = func() error {
 		// The supervisor, rather than be killed, kills the sandbox and sees it end.

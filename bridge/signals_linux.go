@@ -37,21 +37,19 @@ func catchSignals() <-chan os.Signal {
 	return c
 }
 
-// deliver sends s on. What a terminal sends to a whole process group goes to the
-// command's group, so that Ctrl-C ends "sh -c 'a | b'" here, too; what is
-// meant for one process goes to the command alone.
-func deliver(s os.Signal, send func(s unix.Signal, group bool) error) {
+// deliver sends s on to the command pid. What a terminal sends to a whole process group
+// goes to the command's group, so that Ctrl-C ends "sh -c 'a | b'" here, too;
+// what is meant for one process goes to the command alone.
+func deliver(s os.Signal, pid int) {
 	sig, ok := s.(unix.Signal)
 	if !ok {
 		return
 	}
 	switch sig {
 	case unix.SIGTSTP:
-		_ = send(unix.SIGSTOP, true)
+		pid, sig = -pid, unix.SIGSTOP
 	case unix.SIGINT, unix.SIGQUIT, unix.SIGWINCH, unix.SIGCONT:
-		_ = send(sig, true)
-	default:
-		_ = send(sig, false)
+		pid = -pid
 	}
-	// An error means that the command has just ended.
+	_ = unix.Kill(pid, sig) // an error means that the command has just ended
 }

@@ -10,24 +10,27 @@ import (
 	"os"
 	"strconv"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
+// stayDelay is how long what started a sandbox's first process may outlive it.
+const stayDelay = 2 * time.Second
+
 // A supervisor is the process that Sandbox.Command starts. It stays outside the
 // sandbox and carries no traffic; it makes the sandbox look like one process:
 // signals that arrive at any time reach the command, and when it ends, nothing that
-// ran in the sandbox is left. (bwrap passes no signals on, and ends before the
-// processes it started have; a process 1 of our own would lose the signals
-// that arrive before it can pass them on.)
+// ran in the sandbox is left. (bwrap passes no signals on, and one that is killed
+// ends before the processes it started have; process 1 inside would lose the
+// signals that arrive before it can pass them on.)
 
 // superviseBwrap starts args[1:], which is bwrap's command line, for the gate args[0].
 func superviseBwrap(args []string) error {
 	if len(args) < 2 {
 		return errNotAlone
 	}
-	c := &charge{deliver: deliver}
-	return c.supervise(args[0], args[1], args[1:], nil)
+	return new(charge).supervise(args[0], args[1], args[1:], nil)
 }
 
 // superviseOwn starts a sandbox of our own for the command args[1:].
@@ -39,13 +42,8 @@ func superviseOwn(args []string) error {
 	if err != nil {
 		return err
 	}
-	// The reaper inside knows best what a signal means.
-	c := &charge{deliver: func(s os.Signal, send func(unix.Signal, bool) error) {
-		if sig, ok := s.(unix.Signal); ok {
-			_ = send(sig, false)
-		}
-	}}
-	return c.supervise(args[0], runningProgram, append([]string{"sallyport-init", roleSetup}, args[1:]...), sys)
+	sys.Pdeathsig = unix.SIGKILL // this thread lasts as long as this process: see runRole
+	return new(charge).supervise(args[0], runningProgram, append([]string{"sallyport-init", roleSetup}, args[1:]...), sys)
 }
 
 // probeBwrap runs argv, a bwrap command line that needs no supervision, and waits
@@ -81,11 +79,10 @@ func adopt() error {
 
 // charge is what a supervisor is responsible for.
 type charge struct {
-	super   int // socket on which the process inside introduces itself
-	deliver func(s os.Signal, send func(s unix.Signal, group bool) error)
+	super int // socket on which the process inside introduces itself
 
 	// Set by meet before met is closed, and unchanged from then on.
-	pid   int // in this process namespace; also its process group and session
+	pid   int // in this process namespace, of the sandbox's process 1
 	pidfd int
 	met   chan struct{}
 }
@@ -127,15 +124,37 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 		awaitHangup(control) // the process that wanted all this is gone
 		kill()
 	}()
+	go c.attend(signals, kill)
+	return c.status(reapUntil(pid))
+}
+
+// attend passes signals on until the sandbox's first process has ended, and then sees
+// to it that what started it does not stay.
+func (c *charge) attend(signals <-chan os.Signal, kill func()) {
+	if !c.meet() {
+		return // the sandbox has ended, or will
+	}
+	over := make(chan struct{})
 	go func() {
-		if !c.meet() {
-			return // the sandbox has ended, or will
-		}
-		for s := range signals {
-			c.deliver(s, c.signal)
+		defer close(over)
+		if c.pidfd >= 0 {
+			awaitEvent(c.pidfd, unix.POLLIN)
+		} else {
+			awaitHangup(c.super)
 		}
 	}()
-	return c.status(reapUntil(pid))
+	for {
+		select {
+		case s := <-signals:
+			if sig, ok := s.(unix.Signal); ok {
+				c.signal(sig)
+			}
+		case <-over:
+			<-time.After(stayDelay) // usually, this process has ended by then
+			kill()
+			return
+		}
+	}
 }
 
 // killer returns a function that kills the child pid, and never another process that
@@ -172,21 +191,15 @@ func (c *charge) meet() bool {
 	return sendFD(c.super, message{Ready: true}, -1) == nil
 }
 
-// signal sends s to the process that introduced itself or to its process group.
-func (c *charge) signal(s unix.Signal, group bool) error {
+// signal sends s to the process that introduced itself, which knows best what it
+// means. An error means that it has just ended.
+func (c *charge) signal(s unix.Signal) {
 	if c.pidfd >= 0 {
 		// It is not our child: its id may be another's by now, its descriptor never is.
-		if err := unix.PidfdSendSignal(c.pidfd, 0, nil, 0); err != nil {
-			return err
-		}
-		if !group {
-			return unix.PidfdSendSignal(c.pidfd, s, nil, 0)
-		}
+		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0)
+		return
 	}
-	if group {
-		return unix.Kill(-c.pid, s)
-	}
-	return unix.Kill(c.pid, s)
+	_ = unix.Kill(c.pid, s)
 }
 
 // status is what to end with when the sandbox has, and everything in it: what

@@ -75,43 +75,11 @@ func capable(c int) bool {
 	return data[c/32].Effective&(1<<(c%32)) != 0
 }
 
-// setupInside is the first process of a sandbox of our own, with the capabilities
-// of its user namespace. It makes the sandbox, and then executes this program again
-// without them: Go has many threads, and a capability dropped in one is kept by the others.
-func setupInside(argv []string) error {
-	if err := closeInherited(fdControl, fdSuper); err != nil {
-		return err
-	}
-	p, err := readParams()
-	if err != nil {
-		return err
-	}
-	if err := furnish(); err != nil {
-		return err
-	}
-	env, err := handOff(p)
-	if err != nil {
-		return err
-	}
-	if err := dropPrivileges(); err != nil {
-		return err
-	}
-	role := roleReaper
-	if p.Terminal {
-		role = roleReaperTTY
-	}
-	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
-	}
-	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
-	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
-}
-
 // furnish makes the new namespaces habitable: a /proc that shows them and not
 // the host's processes, and a loopback interface that is up.
 func furnish() error {
-	if os.Getpid() != 1 {
-		return errors.New("bridge: the sandbox has no process namespace of its own")
+	if err := checkFirst(); err != nil {
+		return err
 	}
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("bridge: make the sandbox's mounts private: %w", err)
