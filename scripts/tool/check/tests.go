@@ -20,6 +20,7 @@ import (
 const (
 	backendsDir = "./conformance/backends"
 	e2eDir      = "./scripts/e2e"
+	mutantDir   = "./conformance/internal/mutant"
 )
 
 // testSteps lists the checks that run the code. The suite and the end-to-end tests spend most of their time waiting,
@@ -54,7 +55,7 @@ func (t *tree) unit(ctx context.Context, o *output) error {
 	}
 	args := append(raceFlag(o), "-shuffle=on", "-timeout=5m")
 	for _, p := range all {
-		if !slices.Contains(apart, p) && "./"+shortPackage(p) != e2eDir {
+		if d := "./" + shortPackage(p); !slices.Contains(apart, p) && d != e2eDir && d != mutantDir {
 			args = append(args, p)
 		}
 	}
@@ -90,7 +91,12 @@ func backendSteps(t *tree) []step {
 			run: func(context.Context, *output) error { return err }}}
 	}
 	suites := &group{width: 3}
-	var steps []step
+	// Without -race: it starts hundreds of processes, and the race detector makes each start slow. What they run is
+	// tested with -race by the packages it belongs to.
+	steps := []step{{name: "mutants", about: "every fault is caught by exactly the checks named for it", group: suites,
+		run: func(ctx context.Context, o *output) error {
+			return t.goTest(ctx, o, "-shuffle=on", "-timeout=8m", mutantDir)
+		}}}
 	for _, p := range packages {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
 		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
