@@ -6,6 +6,7 @@ package bridge
 import (
 	"fmt"
 	"path"
+	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -48,12 +49,47 @@ var bwrapOptions = map[string]bwrapOption{
 	"--clearenv":     {},
 }
 
+// hazards are files of the host that must not be in sight where a bind of a directory
+// above them would bring them in. The process inside looks for them again.
+type hazards struct {
+	procs   []string // mount points of a procfs, which are covered by something empty
+	helpers []string // files that are covered by themselves, read-only
+}
+
+// cover returns bwrap options that cover what a bind of the path source on dest brings in.
+func (h hazards) cover(source, dest string) (args []string) {
+	at := func(name string) string {
+		return path.Join("/", dest, strings.TrimPrefix(name, strings.TrimSuffix(source, "/")))
+	}
+	for _, name := range h.procs {
+		// A procfs that is itself the source was asked for, and is refused inside.
+		covered := slices.ContainsFunc(h.procs, func(p string) bool { return p != name && below(p, name) })
+		if to := at(name); below(source, name) && !covered && to != "/proc" && !below("/proc", to) {
+			args = append(args, "--tmpfs", to, "--remount-ro", to)
+		}
+	}
+	for _, name := range h.helpers {
+		if name == source || below(source, name) {
+			args = append(args, "--ro-bind-try", name, at(name))
+		}
+	}
+	return args
+}
+
+// below reports whether the clean path name is below dir.
+func below(dir, name string) bool {
+	return name != dir && strings.HasPrefix(name, strings.TrimSuffix(dir, "/")+"/")
+}
+
 // bwrapLayout is what checking the caller's arguments tells about them.
-type bwrapLayout struct{ root, dev bool } // whether they mount something on / and on /dev
+type bwrapLayout struct {
+	root, dev bool     // whether they mount something on / and on /dev
+	args      []string // the arguments, with the hazards that each brings in covered
+}
 
 // checkBwrapArgs makes sure that args are whole options from bwrapOptions, and
 // that they leave /proc alone.
-func checkBwrapArgs(args []string) (bwrapLayout, error) {
+func checkBwrapArgs(args []string, h hazards) (bwrapLayout, error) {
 	var l bwrapLayout
 	for i := 0; i < len(args); {
 		name := args[i]
@@ -78,9 +114,24 @@ func checkBwrapArgs(args []string) (bwrapLayout, error) {
 			l.root = l.root || dest == "/"
 			l.dev = l.dev || dest == "/dev"
 		}
+		l.args = append(append(l.args, name), values...)
+		if o.mount && o.source == 1 && o.dest == 2 { // a bind
+			if source, err := realPath(values[0]); err == nil { // or else there is nothing to bind
+				l.args = append(l.args, h.cover(source, values[1])...)
+			}
+		}
 		i += 1 + o.arity
 	}
 	return l, nil
+}
+
+// realPath returns the path of what bwrap will find at name.
+func realPath(name string) (string, error) {
+	name, err := filepath.Abs(name)
+	if err != nil {
+		return "", err
+	}
+	return filepath.EvalSymlinks(name)
 }
 
 // checkProc refuses the host's /proc as a source, which would show the host's
@@ -112,16 +163,17 @@ var protectedProc = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/
 // forge the exit status and never let the sandbox end. It gets the capabilities
 // that it needs to empty the bounding set (which bwrap does not do for root) and, with
 // lowPort, to bind a port below 1024, and drops them before there is a command.
-func bwrapArgs(user []string, lowPort bool, inner ...string) ([]string, error) {
-	l, err := checkBwrapArgs(user)
+func bwrapArgs(user []string, h hazards, lowPort bool, inner ...string) ([]string, error) {
+	l, err := checkBwrapArgs(user, h)
 	if err != nil {
 		return nil, err
 	}
 	args := []string{"--unshare-net"}
 	if !l.root {
 		args = append(args, "--dev-bind", "/", "/")
+		args = append(args, h.cover("/", "/")...)
 	}
-	args = append(args, user...)
+	args = append(args, l.args...)
 	if l.root && !l.dev {
 		// A bind of / without device access, or an empty /, has no working /dev/null.
 		args = append(args, "--dev", "/dev")

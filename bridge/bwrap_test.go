@@ -36,7 +36,7 @@ func TestBwrapArgs(t *testing.T) {
 	} {
 		user := strings.Fields(tc.user)
 		kept := slices.Clone(user)
-		got, err := bwrapArgs(user, tc.lowPort, "init", "cmd")
+		got, err := bwrapArgs(user, hazards{}, tc.lowPort, "init", "cmd")
 		if want := strings.Fields(tc.want); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: bwrapArgs(%q) =\n%q, %v, want\n%q", tc.name, user, got, err, want)
 		}
@@ -74,7 +74,7 @@ func TestBwrapArgsRefused(t *testing.T) {
 		{[]string{"--tmpfs", "/proc"}, "its own /proc"},
 		{[]string{"--bind", "/tmp", "/proc/sys/kernel"}, "its own /proc"},
 	} {
-		if got, err := bwrapArgs(tc.args, false, "init"); err == nil || !strings.Contains(err.Error(), tc.want) {
+		if got, err := bwrapArgs(tc.args, hazards{}, false, "init"); err == nil || !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("bwrapArgs(%q) = %q, %v, want an error with %q", tc.args, got, err, tc.want)
 		}
 	}

@@ -124,6 +124,9 @@ func checkInside(hostNet, hostPID string) error {
 	if err := checkFirst(); err != nil {
 		return err
 	}
+	if err := checkMounts(); err != nil {
+		return err
+	}
 	up, err := loopback(false)
 	if err != nil {
 		return err

@@ -99,6 +99,8 @@ func helper(what string, args []string) int {
 		err = parent(Mode(args[0]), args[1:])
 	case "adopter":
 		err = adopter(args)
+	case "strange-root":
+		err = inStrangeRoot(Mode(args[0]), args[1], args[2:])
 	case "pry":
 		err = pry()
 	}

@@ -94,7 +94,11 @@ func tryBwrap(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args, err := bwrapArgs(nil, false, selfInSandbox, roleProbeInit, net, pid)
+	h, err := findHazards()
+	if err != nil {
+		return err
+	}
+	args, err := bwrapArgs(nil, h, false, selfInSandbox, roleProbeInit, net, pid)
 	if err != nil {
 		return err
 	}

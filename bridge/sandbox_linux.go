@@ -82,7 +82,7 @@ func (s Sandbox) check(h *proxycore.Handle, name string) error {
 	case s.Mode == UserNS && len(s.BwrapArgs) > 0:
 		return errors.New("bridge: bwrap arguments were given, but the sandbox mode is userns: use bwrap or auto")
 	}
-	_, err := checkBwrapArgs(s.BwrapArgs)
+	_, err := checkBwrapArgs(s.BwrapArgs, hazards{})
 	return err
 }
 
@@ -126,8 +126,12 @@ func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	h, err := findHazards()
+	if err != nil {
+		return nil, err
+	}
 	lowPort := s.Port > 0 && s.Port < 1024
-	args, err := bwrapArgs(s.BwrapArgs, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
+	args, err := bwrapArgs(s.BwrapArgs, h, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
 	return append([]string{path}, args...), err
 }
 

@@ -84,22 +84,60 @@ func furnish() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("bridge: make the sandbox's mounts private: %w", err)
 	}
-	const harmless = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
 	if err := unix.Mount("proc", "/proc", "proc", harmless, ""); err != nil {
 		return fmt.Errorf("bridge: mount /proc in the sandbox: %w", err)
 	}
 	for _, name := range protectedProc {
-		err := unix.Mount(name, name, "", unix.MS_BIND|unix.MS_REC, "")
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
+		if err := protect(name); err != nil {
+			return err
 		}
-		if err == nil {
-			err = unix.Mount("", name, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|harmless, "")
-		}
-		if err != nil {
-			return fmt.Errorf("bridge: make %s read-only in the sandbox: %w", name, err)
-		}
+	}
+	if err := coverHazards(); err != nil {
+		return err
 	}
 	_, err := loopback(true)
 	return err
+}
+
+// harmless are the flags of mounts that nothing needs to be run from.
+const harmless = unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC
+
+// protect makes name read-only, if it exists.
+func protect(name string) error {
+	err := unix.Mount(name, name, "", unix.MS_BIND|unix.MS_REC, "")
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err == nil {
+		err = unix.Mount("", name, "", unix.MS_REMOUNT|unix.MS_BIND|unix.MS_RDONLY|harmless, "")
+	}
+	if err != nil {
+		return fmt.Errorf("bridge: make %s read-only in the sandbox: %w", name, err)
+	}
+	return nil
+}
+
+// coverHazards takes out of sight what the host has mounted besides /proc and gives
+// away the same, and has the working directory be where its path leads now. What cannot
+// be covered (a file, a directory that this user cannot reach) checkMounts judges.
+func coverHazards() error {
+	mounts, err := readMounts()
+	if err != nil {
+		return err
+	}
+	for _, m := range strayProcs(mounts) {
+		err := unix.Mount("tmpfs", m.point, "tmpfs", unix.MS_RDONLY|harmless, "mode=0555,size=4k")
+		if err != nil && !errors.Is(err, unix.ENOTDIR) && !errors.Is(err, unix.EACCES) && !errors.Is(err, unix.ENOENT) {
+			return fmt.Errorf("bridge: cover %s in the sandbox: %w", m.point, err)
+		}
+	}
+	for _, name := range ueventHelpers(mounts) {
+		if err := protect(name); err != nil && !errors.Is(err, unix.EACCES) {
+			return err
+		}
+	}
+	if wd, err := unix.Getwd(); err == nil && within("/", wd) {
+		_ = unix.Chdir(wd) // a directory that is gone or closed to this user will do as it is
+	}
+	return nil
 }
