@@ -47,8 +47,9 @@ func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Han
 	}
 	detach, err := h.Attach(b.listener, proxycore.Listening{Name: b.path})
 	if err != nil {
+		err = errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
 		b.listener.Close()
-		return nil, errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
+		return nil, err
 	}
 	return h.WithSocket(b.path, sync.OnceValue(func() error {
 		err := b.remove() // first, so that nobody finds a path that leads nowhere
@@ -101,7 +102,6 @@ func checkPath(path string) error {
 }
 
 func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*boundSocket, error) {
-	// Starters and closers take turns, or one could take another's live socket for a stale one.
 	unlock, err := dir.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -117,7 +117,7 @@ func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*bou
 
 // bind makes the socket under a passing name, and gives it its own when it
 // already listens: whoever sees the file can connect.
-func (s Socket) bind(dir *socketDir, name, path string, replace bool) (*boundSocket, error) {
+func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*boundSocket, error) {
 	passing, err := passingName()
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (s Socket) bind(dir *socketDir, name, path string, replace bool) (*boundSoc
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close() // FileListener duplicates it
-	if err := dir.rename(passing, name, replace); err != nil {
+	if err := dir.publish(passing, name, stale); err != nil {
 		_ = unix.Unlinkat(dir.fd(), passing, 0)
 		return nil, fmt.Errorf("bridge: make socket %s: %w", path, err)
 	}
@@ -144,13 +144,9 @@ func (s Socket) bind(dir *socketDir, name, path string, replace bool) (*boundSoc
 }
 
 // remove takes the socket out of the file system, if it is still this one, and
-// its directory, if it was made for it.
+// its directory, if it was made for it. It needs no lock as long as the listener is
+// open: nobody takes this socket for a dead one then, and its inode is no other's.
 func (b *boundSocket) remove() error {
-	// Without the lock the worst is that a starter has to be told to try again.
-	unlock, err := b.dir.lock(context.Background())
-	if err == nil {
-		defer unlock()
-	}
 	return errors.Join(b.dir.unlink(b.name, b.ino), b.dir.close())
 }
 

@@ -22,9 +22,11 @@ const (
 	freshPrefix  = "sallyport-socket-"
 	freshSocket  = "proxy.sock"
 	passingStart = ".sallyport-" // a socket that does not have its own name yet
-	// lockPatience bounds the wait for others who start or close a socket in the
-	// same directory, which takes microseconds.
+	// lockPatience bounds the wait for others who start a socket in the same
+	// directory, which takes microseconds.
 	lockPatience = 5 * time.Second
+	// sharedPatience is the same in a directory that other users can lock, too.
+	sharedPatience = 250 * time.Millisecond
 )
 
 // socketDir is the directory of a socket. It is used by its descriptor, so that
@@ -33,6 +35,7 @@ type socketDir struct {
 	f     *os.File
 	path  string
 	fresh bool // made for the socket, locked for its life, and removed with it
+	own   bool // only this user, and root, can open it
 }
 
 // openDir opens a directory in which nobody but its owner, this user and root,
@@ -42,37 +45,47 @@ func openDir(path string) (*socketDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: open the socket's directory: %w", err)
 	}
-	if err := checkDir(f); err != nil {
+	own, err := checkDir(f)
+	if err != nil {
 		f.Close()
 		return nil, err
 	}
-	return &socketDir{f: f, path: path}, nil
+	return &socketDir{f: f, path: path, own: own}, nil
 }
 
-func checkDir(f *os.File) error {
+// checkDir reports whether nobody else can open f, and an error if others could replace
+// what is in it.
+func checkDir(f *os.File) (own bool, err error) {
 	var st unix.Stat_t
 	if err := unix.Fstat(int(f.Fd()), &st); err != nil {
-		return fmt.Errorf("bridge: look at the socket's directory %s: %w", f.Name(), err)
+		return false, fmt.Errorf("bridge: look at the socket's directory %s: %w", f.Name(), err)
 	}
 	if me := uint32(os.Geteuid()); st.Uid != me && st.Uid != 0 {
-		return fmt.Errorf("bridge: socket directory %s belongs to user %d, who could replace the socket: "+
+		return false, fmt.Errorf("bridge: socket directory %s belongs to user %d, who could replace the socket: "+
 			"choose one that belongs to user %d", f.Name(), st.Uid, me)
 	}
 	if st.Mode&(unix.S_IWGRP|unix.S_IWOTH) != 0 && st.Mode&unix.S_ISVTX == 0 {
-		return fmt.Errorf("bridge: socket directory %s is writable by others (mode %#o), who could replace the socket: "+
+		return false, fmt.Errorf("bridge: socket directory %s is writable by others (mode %#o), who could replace the socket: "+
 			"chmod go-w it or choose another", f.Name(), st.Mode&0o7777)
 	}
-	return nil
+	return st.Uid == uint32(os.Geteuid()) && st.Mode&0o077 == 0, nil
 }
 
 func (d *socketDir) fd() int { return int(d.f.Fd()) }
 
-// lock takes the directory for a moment. A fresh one is locked already.
+// lock takes the directory for a moment, so that starters take turns. A fresh one is
+// locked already. One that others can lock may be locked for ever: then lock gives up soon
+// and without an error, and publish must do.
 func (d *socketDir) lock(ctx context.Context) (unlock func(), err error) {
 	if d.fresh {
 		return func() {}, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, lockPatience)
+	patience := lockPatience
+	if !d.own {
+		patience = sharedPatience
+	}
+	parent := ctx
+	ctx, cancel := context.WithTimeout(parent, patience)
 	defer cancel()
 	retry := time.NewTicker(2 * time.Millisecond)
 	defer retry.Stop()
@@ -87,6 +100,9 @@ func (d *socketDir) lock(ctx context.Context) (unlock func(), err error) {
 		select {
 		case <-retry.C:
 		case <-ctx.Done():
+			if !d.own && parent.Err() == nil {
+				return func() {}, nil
+			}
 			return nil, fmt.Errorf("bridge: socket directory %s is locked by another process: "+
 				"choose another directory: %w", d.path, ctx.Err())
 		}
@@ -96,32 +112,32 @@ func (d *socketDir) lock(ctx context.Context) (unlock func(), err error) {
 // at is a short path of name, whatever the length of the directory's.
 func (d *socketDir) at(name string) string { return fmt.Sprintf("/proc/self/fd/%d/%s", d.fd(), name) }
 
-// vacant makes sure that name may be taken. It reports whether a dead socket of
-// ours is there, which is to be replaced; everything else is left alone.
-func (d *socketDir) vacant(name string) (stale bool, err error) {
+// vacant makes sure that name may be taken. It returns the inode of a dead socket of
+// ours that is there, which is to be replaced, or 0; everything else is left alone.
+func (d *socketDir) vacant(name string) (stale uint64, err error) {
 	full := filepath.Join(d.path, name)
 	var st unix.Stat_t
 	err = unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return false, nil
+		return 0, nil
 	case err != nil:
-		return false, fmt.Errorf("bridge: look at %s: %w", full, err)
+		return 0, fmt.Errorf("bridge: look at %s: %w", full, err)
 	case st.Mode&unix.S_IFMT != unix.S_IFSOCK:
-		return false, fmt.Errorf("bridge: %s exists and is not a socket: remove it or choose another path", full)
+		return 0, fmt.Errorf("bridge: %s exists and is not a socket: remove it or choose another path", full)
 	case st.Uid != uint32(os.Geteuid()):
-		return false, fmt.Errorf("bridge: socket %s belongs to user %d: choose another path", full, st.Uid)
+		return 0, fmt.Errorf("bridge: socket %s belongs to user %d: choose another path", full, st.Uid)
 	}
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return false, fmt.Errorf("bridge: try socket %s: %w", full, err)
+		return 0, fmt.Errorf("bridge: try socket %s: %w", full, err)
 	}
 	defer unix.Close(fd)
 	// Only this answer means that nobody listens.
 	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: d.at(name)}); !errors.Is(err, unix.ECONNREFUSED) {
-		return false, fmt.Errorf("bridge: socket %s is in use by a running process: stop that or choose another path", full)
+		return 0, fmt.Errorf("bridge: socket %s is in use by a running process: stop that or choose another path", full)
 	}
-	return true, nil
+	return st.Ino, nil
 }
 
 // bindSocket makes a listening socket of mode 0600 called name.
@@ -152,11 +168,35 @@ func (d *socketDir) bindSocket(name string) (fd int, ino uint64, err error) {
 	return fd, st.Ino, nil
 }
 
-// rename gives a socket its name, in place of a stale one or of nothing at all.
-func (d *socketDir) rename(from, to string, replace bool) error {
-	if replace {
-		return unix.Renameat(d.fd(), from, d.fd(), to)
+// publish gives a socket its name, in place of the dead socket with the inode stale or
+// of nothing at all. Without the lock, two starters may both have found the same dead
+// socket: whoever is second finds the first one's in the exchange, and gives it back.
+func (d *socketDir) publish(from, to string, stale uint64) error {
+	if stale == 0 {
+		return d.rename(from, to)
 	}
+	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_EXCHANGE)
+	switch {
+	case errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOSYS): // a file system that cannot do this
+		if err := d.unlink(to, stale); err != nil {
+			return err
+		}
+		return d.rename(from, to)
+	case errors.Is(err, fs.ErrNotExist): // somebody else removed the dead one
+		return d.rename(from, to)
+	case err != nil:
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(d.fd(), from, &st, unix.AT_SYMLINK_NOFOLLOW); err == nil && st.Ino == stale {
+		return unix.Unlinkat(d.fd(), from, 0)
+	}
+	err = unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_EXCHANGE)
+	return errors.Join(fmt.Errorf("another process has just taken the path: choose another: %w", fs.ErrExist), err)
+}
+
+// rename gives a socket a name that nothing has.
+func (d *socketDir) rename(from, to string) error {
 	err := unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_NOREPLACE)
 	if !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.ENOSYS) {
 		return err

@@ -170,3 +170,72 @@ func TestSocketPeer(t *testing.T) {
 		}
 	}
 }
+
+// TestSocketLockedByOthers: where other users can lock the directory, their doing so
+// keeps nobody from starting and closing.
+func TestSocketLockedByOthers(t *testing.T) {
+	t.Parallel()
+	dir := tempDir(t)
+	if err := os.Chmod(dir, 0o777|os.ModeSticky); err != nil {
+		t.Fatal(err)
+	}
+	f, err := os.Open(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, "p.sock")
+	leaveStale(t, path)
+	began := time.Now()
+	w := newWorld(t)
+	h, err := Socket{Path: path}.Start(t.Context(), w.Handle)
+	if err != nil {
+		t.Fatalf("Start in a locked directory: %v", err)
+	}
+	if got, err := tunnel(path, w.origin); err != nil || got != "hello\n" {
+		t.Errorf("tunnel says %q, %v, want hello", got, err)
+	}
+	began2 := time.Now()
+	if err := h.Close(); err != nil || exists(path) {
+		t.Errorf("Close: %v, the socket exists: %t", err, exists(path))
+	}
+	if start, end := began2.Sub(began), time.Since(began2); start > 3*time.Second || end > time.Second {
+		t.Errorf("Start took %v, Close %v", start, end)
+	}
+}
+
+// TestSocketPublish: a starter who found a dead socket leaves alone what somebody
+// else has put there since.
+func TestSocketPublish(t *testing.T) {
+	t.Parallel()
+	path := tempDir(t)
+	d, err := openDir(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.f.Close()
+	leaveStale(t, filepath.Join(path, "p.sock"))
+	stale, err := d.vacant("p.sock")
+	if err != nil || stale == 0 {
+		t.Fatalf("vacant = %d, %v, want the dead socket", stale, err)
+	}
+	var inodes []uint64
+	for i, name := range []string{"first", "second"} {
+		fd, ino, err := d.bindSocket(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer unix.Close(fd)
+		inodes = append(inodes, ino)
+		if err := d.publish(name, "p.sock", stale); (err == nil) != (i == 0) {
+			t.Errorf("publish of the %s: %v", name, err)
+		}
+	}
+	var st unix.Stat_t
+	if err := unix.Stat(filepath.Join(path, "p.sock"), &st); err != nil || st.Ino != inodes[0] {
+		t.Errorf("the socket has inode %d, %v, want the first one's, %d", st.Ino, err, inodes[0])
+	}
+}

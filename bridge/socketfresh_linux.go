@@ -27,7 +27,7 @@ func (s Socket) listenFresh() (*boundSocket, error) {
 			problems = append(problems, err)
 			continue
 		}
-		b, err := s.bind(dir, freshSocket, filepath.Join(dir.path, freshSocket), false)
+		b, err := s.bind(dir, freshSocket, filepath.Join(dir.path, freshSocket), 0)
 		if err == nil {
 			return b, nil
 		}
