@@ -102,7 +102,9 @@ func Probe(ctx context.Context, m Mode) (Mode, error) { return probe(ctx, m) }
 type Session struct {
 	// Stdin, Stdout and Stderr are the command's; nil is the null device.
 	// Each of them that is a terminal is replaced by a new pty when Terminal
-	// is set, so that the sandbox never holds the real one.
+	// is set. When it is not, because Stdin is no terminal, a Stdout or Stderr
+	// that is one is the real one, which the command can write to and read
+	// from, but not make its controlling terminal.
 	Stdin, Stdout, Stderr *os.File
 	// Terminal must be what Sandbox.Terminal was. WantsTerminal says what both should be.
 	Terminal bool

@@ -26,8 +26,7 @@ func runReaper(argv []string, tty bool) error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("bridge: hide process 1 of the sandbox: %w", err)
 	}
-	unix.CloseOnExec(fdSuper)
-	if err := checkUnprivileged(); err != nil {
+	if err := errors.Join(sealDescriptors(), checkUnprivileged()); err != nil {
 		return err
 	}
 	env := os.Environ()
