@@ -29,9 +29,8 @@ func baseline(t *testing.T, text string) *conformance.Baseline {
 	return b
 }
 
-// TestInsideEngine: what a backend that cannot be tested, and one that can, make of a run.
-func TestInsideEngine(t *testing.T) {
-	only(t, "engine")
+// insideEngine: what a backend that cannot be tested, and one that can, make of a run.
+func insideEngine(t *testing.T) {
 	stop := func(context.Context) error { return nil }
 	dead, _ := net.ResolveTCPAddr("tcp", "127.0.0.1:1")
 	starts := func(i *conformance.Instance, err error) conformance.Backend {

@@ -33,8 +33,9 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// inside runs one test of this binary in a child and returns its output and whether it passed.
-func inside(t *testing.T, what, test string, args ...string) (string, error) {
+// inside runs the calling test once more, in a child, and returns its output and whether it passed. The child finds
+// in the environment what it is to do: it is the same test, so that none is left for the parent to skip.
+func inside(t *testing.T, test, what string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^" + test + "$", "-test.v"}, args...)...)
 	cmd.Env = append(os.Environ(), envInside+"="+what)
@@ -42,18 +43,14 @@ func inside(t *testing.T, what, test string, args ...string) (string, error) {
 	return string(out), err
 }
 
-// only leaves a test to the children.
-func only(t *testing.T, what string) {
-	t.Helper()
-	if os.Getenv(envInside) != what {
-		t.Skip("run by its parent, in a fake Internet")
-	}
-}
-
 const few = "DENY-00[1-3].*"
 
 // TestBinding: the suite as a ginkgo suite, in children: what exit status, output and JUnit say.
 func TestBinding(t *testing.T) {
+	if what := os.Getenv(envInside); what != "" {
+		insideBinding(t, what)
+		return
+	}
 	for _, c := range []struct {
 		what     string
 		passes   bool
@@ -72,7 +69,7 @@ func TestBinding(t *testing.T) {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			junit := filepath.Join(t.TempDir(), "junit.xml")
-			out, err := inside(t, c.what, "TestInsideBinding", "-ginkgo.junit-report="+junit)
+			out, err := inside(t, "TestBinding", c.what, "-ginkgo.junit-report="+junit)
 			if (err == nil) != c.passes {
 				t.Fatalf("passed: %v, want %v (%v)\n%s", err == nil, c.passes, err, out)
 			}
@@ -115,10 +112,10 @@ func wantFailures(t *testing.T, file string, ids []string) {
 	}
 }
 
-// TestInsideBinding is what the children of TestBinding run.
-func TestInsideBinding(t *testing.T) {
+// insideBinding is what the children of TestBinding run.
+func insideBinding(t *testing.T, what string) {
 	good := mutant.Backend(mutant.TCP)
-	switch os.Getenv(envInside) {
+	switch what {
 	case "good":
 		conformance.Run(t, good, conformance.Select(few))
 	case "mutant":
@@ -140,7 +137,7 @@ func TestInsideBinding(t *testing.T) {
 	case "embedded":
 		embedded(t, good)
 	default:
-		t.Skip("run by its parent, in a fake Internet")
+		t.Fatalf("%s=%s: nothing to do by that name", envInside, what)
 	}
 }
 
@@ -158,8 +155,12 @@ func embedded(t *testing.T, good conformance.Backend) {
 
 // TestEngine runs the tests of Execute in one child.
 func TestEngine(t *testing.T) {
+	if os.Getenv(envInside) != "" {
+		insideEngine(t)
+		return
+	}
 	t.Parallel()
-	out, err := inside(t, "engine", "TestInsideEngine")
+	out, err := inside(t, "TestEngine", "engine")
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}

@@ -21,6 +21,11 @@ export PATH
 GOFLAGS="${GOFLAGS:-} -buildvcs=false"
 export GOFLAGS
 
+# The race detector waits a second at the end of every process for reports of other threads; the tests start thousands
+# of processes, and each of them waits for its own goroutines.
+GORACE="atexit_sleep_ms=0 ${GORACE:-}"
+export GORACE
+
 # The tree's own go.work, whatever the caller was working on.
 GOWORK=$root/go.work
 export GOWORK
