@@ -53,13 +53,14 @@ type params struct {
 }
 
 // socketpair returns the two ends of a new SEQPACKET socket: messages keep
-// their borders, and the death of one side is an end of file on the other.
-func socketpair() (ours, theirs *os.File, err error) {
+// their borders, and the death of one side is an end of file on the other. They
+// are no *os.File, which the garbage collector would close under who waits on its number.
+func socketpair() (ours, theirs int, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("bridge: make control socket: %w", err)
+		return -1, -1, fmt.Errorf("bridge: make control socket: %w", err)
 	}
-	return os.NewFile(uintptr(fds[0]), "control"), os.NewFile(uintptr(fds[1]), "control"), nil
+	return fds[0], fds[1], nil
 }
 
 // connectGate connects to the gate of that name.

@@ -126,6 +126,22 @@ func TestSandboxEarlySignal(t *testing.T) {
 	})
 }
 
+// TestSandboxCollects: the garbage collector takes no descriptor away from the
+// processes that hold a sandbox together.
+func TestSandboxCollects(t *testing.T) {
+	t.Parallel()
+	forEachMode(t, func(t *testing.T, m Mode) {
+		cmd := newWorld(t).command(t, Sandbox{Mode: m}, "true")
+		cmd.Env = append(os.Environ(), "GOGC=1") // and enough to copy for a collection before each step
+		for i := range 200 {
+			cmd.Env = append(cmd.Env, fmt.Sprintf("FILL%d=%04000d", i, i))
+		}
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("Run: %v, want success; output %q", err, out)
+		}
+	})
+}
+
 func TestSandboxBackground(t *testing.T) {
 	t.Parallel()
 	forEachMode(t, func(t *testing.T, m Mode) {

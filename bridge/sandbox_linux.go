@@ -137,10 +137,10 @@ func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
 
 // openSelf opens the running program such that it can be executed, but neither
 // read nor written, where its file is not in sight.
-func openSelf() (*os.File, error) {
-	fd, err := unix.Open(runningProgram, unix.O_PATH|unix.O_CLOEXEC, 0)
+func openSelf() (fd int, err error) {
+	fd, err = unix.Open(runningProgram, unix.O_PATH|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: open %s: %w", runningProgram, err)
+		return -1, fmt.Errorf("bridge: open %s: %w", runningProgram, err)
 	}
-	return os.NewFile(uintptr(fd), "self"), nil
+	return fd, nil
 }

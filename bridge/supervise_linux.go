@@ -58,7 +58,7 @@ func probeBwrap(argv []string) error {
 	}
 	pid, err := syscall.ForkExec(argv[0], argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, self.Fd(), self.Fd()}, // the second is where fdSelf says
+		Files: []uintptr{0, 1, 2, uintptr(self), uintptr(self)}, // the second is where fdSelf says
 	})
 	if err != nil {
 		return fmt.Errorf("bridge: start %s: %w", argv[0], err)
@@ -105,19 +105,19 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 	if err != nil {
 		return err
 	}
-	c.super, c.met = int(ours.Fd()), make(chan struct{})
+	c.super, c.met = ours, make(chan struct{})
 	if err := unix.SetsockoptInt(c.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
 	}
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, uintptr(control), self.Fd(), theirs.Fd()},
+		Files: []uintptr{0, 1, 2, uintptr(control), uintptr(self), uintptr(theirs)},
 		Sys:   sys,
 	})
 	if err != nil {
 		return fmt.Errorf("bridge: start %s: %w", path, err)
 	}
-	theirs.Close()
+	unix.Close(theirs)
 	releaseStdio()
 	kill := killer(pid)
 	go func() {
