@@ -99,7 +99,7 @@ func (c *conn) serveOverLimit(mayLinger bool) {
 		return
 	}
 	c.deny(limitRefusal)
-	writeReply(c.client, limitRefusal.appendTo(nil, ""))
+	writeReply(c.client, limitRefusal.wire("", ""))
 }
 
 // leave ends the connection. A panic, in p, ends only the connection it
@@ -171,7 +171,7 @@ func (c *conn) refuse(r *refusal, target string, record bool) {
 	if record {
 		c.deny(r)
 	}
-	if c.advance(stateLinger) && writeReply(c.client, r.appendTo(nil, target)) == nil {
+	if c.advance(stateLinger) && writeReply(c.client, r.wire(c.rec.Method, target)) == nil {
 		linger(c.client)
 	}
 }

@@ -136,14 +136,14 @@ func dialOrder(addrs []netip.Addr) []netip.Addr {
 			second = append(second, a)
 		}
 	}
-	out := make([]netip.Addr, 0, maxAttempts)
-	for i := 0; len(out) < maxAttempts && i < max(len(first), len(second)); i++ {
+	out := make([]netip.Addr, 0, 2*maxAttempts)
+	for i := range maxAttempts {
 		if i < len(first) {
 			out = append(out, first[i])
 		}
-		if i < len(second) && len(out) < maxAttempts {
+		if i < len(second) {
 			out = append(out, second[i])
 		}
 	}
-	return out
+	return out[:min(len(out), maxAttempts)]
 }

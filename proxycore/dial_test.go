@@ -70,8 +70,11 @@ func TestDialTriesAFewAddressesInTurn(t *testing.T) {
 		{"the first hangs", many(3), &dialPlan{good: "140.82.0.1:443"}, 2, attemptDelay, true},
 		{"the fifth of many answers", many(1000), &dialPlan{good: "140.82.0.4:443"}, 5, 4 * attemptDelay, true},
 		{"a slow first beats the second", many(2), &dialPlan{good: "140.82.0.0:443", delay: time.Second}, 2, time.Second, true},
-		{"all hang", many(1000), &dialPlan{}, maxAttempts, 10 * time.Second, false},
-		{"all refuse", many(1000), &dialPlan{bad: syscall.ECONNREFUSED}, maxAttempts, 0, false},
+		{"all hang", many(1000), &dialPlan{}, 6, 10 * time.Second, false},
+		{"all refuse", many(1000), &dialPlan{bad: syscall.ECONNREFUSED}, 6, 0, false},
+		{"the sixth of many answers", many(1000), &dialPlan{good: "140.82.0.5:443", bad: syscall.ECONNREFUSED}, 6, 0, true},
+		{"the seventh is not tried", many(1000), &dialPlan{good: "140.82.0.6:443", bad: syscall.ECONNREFUSED}, 6, 0, false},
+		{"the next begins 250 ms later", many(2), &dialPlan{good: "140.82.0.1:443"}, 2, 250 * time.Millisecond, true},
 		{"one hangs", many(1), &dialPlan{}, 1, 10 * time.Second, false},
 	}
 	for _, tt := range tests {
@@ -167,7 +170,7 @@ func TestPanickingDialEndsOneRequest(t *testing.T) {
 
 func TestOwnListenersAreRefused(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, []string{"127.0.0.0/8:*", "[::1]:*", "[::]:*", "0.0.0.0/8:*", "localhost:*", "*:*"}, func(w *world, b *BuiltIn) {
+	w := newWorld(t, []string{"127.0.0.0/8:*", "[::1]:*", "[::]:*", "0.0.0.0:*", "localhost:*", "*:*"}, func(w *world, b *BuiltIn) {
 		w.resolver.answers["loop.com."] = addrs("127.0.0.1")
 		b.Dial = nil
 	})
@@ -218,6 +221,25 @@ func TestHostsOwnAddressNeedsAPattern(t *testing.T) {
 				t.Errorf("allow %q: %v: %+v, want allowed %v", tt.allow, target, got, tt.allowed)
 			}
 		}
+	}
+}
+
+// Only what was checked is unmapped. An address that is not can only come from a
+// fault between the check and the socket, and the last look must catch it.
+func TestDialerTakesTheLastLook(t *testing.T) {
+	t.Parallel()
+	l := listen(t)
+	s := &Server{cfg: Config{}.withDefaults()}
+	ap := l.Addr().(*net.TCPAddr).AddrPort()
+	ap = netip.AddrPortFrom(ap.Addr().Unmap(), ap.Port())
+	d := s.attempt(t.Context(), ap)
+	if d.err != nil {
+		t.Fatalf("the checked address: %v", d.err)
+	}
+	d.conn.Close()
+	unchecked := netip.AddrPortFrom(netip.AddrFrom16(ap.Addr().As16()), ap.Port())
+	if d := s.attempt(t.Context(), unchecked); !errors.Is(d.err, errDialPolicy) {
+		t.Errorf("attempt(%v) = %v, %v; want %v", unchecked, d.conn, d.err, errDialPolicy)
 	}
 }
 

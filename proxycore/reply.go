@@ -119,14 +119,16 @@ var (
 	}
 )
 
-// appendTo appends the reply in wire form. target is the parsed one, "" when
-// there is none: unparsed bytes are never reflected.
-func (r *refusal) appendTo(b []byte, target string) []byte {
+// wire gives the reply as it is sent. method decides whether it has a body: after
+// HEAD there is none, and Content-Length says how long it would be (RFC 9110
+// section 9.3.2). target is the parsed one, "" when there is none: unparsed bytes
+// are never reflected.
+func (r *refusal) wire(method, target string) []byte {
 	if target == "" {
 		target = "the request"
 	}
 	body := "sallyport: " + target + " is refused: " + string(r.reason) + ": " + r.problem + "\n"
-	b = append(b, "HTTP/1.1 "...)
+	b := []byte("HTTP/1.1 ")
 	b = strconv.AppendInt(b, int64(r.status), 10)
 	b = append(b, ' ')
 	b = append(b, http.StatusText(r.status)...)
@@ -140,6 +142,9 @@ func (r *refusal) appendTo(b []byte, target string) []byte {
 	b = append(b, "\"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)
 	b = strconv.AppendInt(b, int64(len(body)), 10)
 	b = append(b, "\r\nConnection: close\r\n\r\n"...)
+	if method == http.MethodHead {
+		return b
+	}
 	return append(b, body...)
 }
 
