@@ -209,9 +209,10 @@ func (f *Filter) admits(a netip.Addr, port uint16) bool {
 	return !special || f.allow.addr(a, port, bits).hit != nil
 }
 
-// Warnings lists the allow patterns that are valid but wider than they look:
-// wildcards below a name where anyone can register one, such as *.github.io.
-// Each is a sentence for the user. The slice is the caller's.
+// Warnings says which allow patterns admit hosts of strangers: wildcards below a
+// name where anyone can register one, such as *.github.io, and patterns that
+// admit most of the Internet, such as * and 0.0.0.0/0. They are valid, for some
+// people do mean them. Each is a sentence for the user. The slice is the caller's.
 func (f *Filter) Warnings() []string {
 	if f == nil {
 		return nil

@@ -42,6 +42,9 @@ func parsePattern(raw string, deny bool) (pattern, *PatternError) {
 	p, wrong := readPattern(text, deny)
 	if wrong == nil {
 		p.text = text
+		if !deny && p.warning == "" {
+			p.warning = p.broadWarning()
+		}
 		return p, nil
 	}
 	return pattern{}, &PatternError{Pattern: raw, Problem: wrong.problem, Suggestion: wrong.suggestion(deny)}

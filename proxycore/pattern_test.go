@@ -215,7 +215,6 @@ func TestPatternWarnings(t *testing.T) {
 		{"**.example.co.uk", false},
 		{"*.internal", false},
 		{"**.localhost", false},
-		{"*", false},
 		{"10.0.0.0/8", false},
 	}
 	for _, test := range tests {
@@ -232,7 +231,51 @@ func TestPatternWarnings(t *testing.T) {
 			t.Errorf("Warnings of %q = %q, want it named", test.pattern, got)
 		}
 	}
-	if f, err := NewFilter(Policy{Deny: []string{"*.github.io", "*.com", "**.co.uk", "*"}}); err != nil || len(f.Warnings()) != 0 {
+	if f, err := NewFilter(Policy{Deny: []string{"*.github.io", "*.com", "**.co.uk", "*", "*:*", "0.0.0.0/0", "::/0"}}); err != nil || len(f.Warnings()) != 0 {
 		t.Errorf("deny wildcards: error %v, warnings %q; want neither: a wide denial is no danger", err, f.Warnings())
+	}
+}
+
+// What admits nearly everything says so, and says what it admits.
+func TestBroadPatternsWarn(t *testing.T) {
+	t.Parallel()
+	tests := []struct{ pattern, admits string }{
+		{"*", "every name on ports 443 and 80"},
+		{"*:*", "every name on every port"},
+		{"*:22", "every name on port 22"},
+		{"*:8000-8100", "every name on ports 8000 to 8100"},
+		{"0.0.0.0/0", "every public address of 0.0.0.0/0 on ports 443 and 80"},
+		{"0.0.0.0/0:*", "every public address of 0.0.0.0/0 on every port"},
+		{"128.0.0.0/1:22", "every public address of 128.0.0.0/1 on port 22"},
+		{"2.0.0.0/7", "every public address of 2.0.0.0/7 on ports 443 and 80"},
+		{"::/0", "every public address of ::/0 on ports 443 and 80"},
+		{"[::/0]:*", "every public address of ::/0 on every port"},
+		{"2000::/3", "every public address of 2000::/3 on ports 443 and 80"},
+		{"2600::/12", "every public address of 2600::/12 on ports 443 and 80"},
+		{"64:ff9b::/96", "every public address of 64:ff9b::/96 on ports 443 and 80"}, // all of IPv4, through a translator
+		{"64:ff9b::/32", "every public address of 64:ff9b::/32 on ports 443 and 80"},
+		{"3.0.0.0/8", ""},
+		{"2600:1f00::/24", ""},
+		{"64:ff9b::808:0/112", ""},
+		{"203.0.113.7:*", ""},
+		// Whole blocks in which nothing is public.
+		{"240.0.0.0/4", ""},
+		{"224.0.0.0/4:*", ""},
+		{"fc00::/7", ""},
+		{"fe80::/10", ""},
+		{"4000::/2", ""},
+	}
+	for _, tt := range tests {
+		f, err := NewFilter(Policy{Allow: []string{tt.pattern}})
+		if err != nil {
+			t.Errorf("NewFilter(%q): %v", tt.pattern, err)
+			continue
+		}
+		got := strings.Join(f.Warnings(), "|")
+		if tt.admits == "" && got != "" {
+			t.Errorf("Warnings of %q = %q, want none", tt.pattern, got)
+		} else if want := "pattern " + quote(tt.pattern) + " admits " + tt.admits + ": "; tt.admits != "" && !strings.HasPrefix(got, want) {
+			t.Errorf("Warnings of %q = %q, want it to begin with %q", tt.pattern, got, want)
+		}
 	}
 }
