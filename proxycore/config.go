@@ -66,8 +66,11 @@ type Config struct {
 	// Record, if non-nil, is called once for each request when it is over, never
 	// twice at a time. A request without a record would be a hole in the audit
 	// trail, so an error (a full disk) or a panic closes the server and is what
-	// [Server.Err] and [Handle.Err] report. It may call Close, Shutdown,
-	// SetFilter and detach functions.
+	// [Server.Err] and [Handle.Err] report.
+	//
+	// To end the proxy it returns an error. It must not call Close, Shutdown or a
+	// detach function, nor wait for who does: all of them wait for the hooks in
+	// progress, and would wait for ever. It may call SetFilter.
 	Record func(Record) error
 }
 

@@ -27,6 +27,7 @@ type HandleConfig struct {
 	// returns an error that wraps [errors.ErrUnsupported].
 	SetFilter func(*Filter) error
 	// Shutdown, if non-nil, drains the proxy until ctx is done. Close follows.
+	// When nil, [Handle.Shutdown] does not drain: it is Close.
 	Shutdown func(context.Context) error
 	// Close, if non-nil, ends the proxy and waits until it is gone. It is called
 	// once, after everything attached has been detached.
@@ -46,42 +47,25 @@ type Handle struct {
 type proxy struct {
 	c    HandleConfig
 	done chan struct{}
-	end  *once // the closing
+	end  closer // the closing
 
 	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
-	sockets  []*once    // to be closed first, the last one first
-	attached map[*once]struct{}
+	sockets  []*closer  // to be closed first, the last one first
+	attached map[*closer]struct{}
 	over     bool // closing or failed: nothing can be attached any more
 	err      error
 }
 
-// once runs f for the first caller and lets the others wait for it, except from
-// within Config.Record, where waiting could be waiting for oneself.
-type once struct {
-	mu   sync.Mutex // guards ran
-	ran  bool
+// closer closes something, once. Whoever comes later waits for the first.
+type closer struct {
+	once sync.Once
 	f    func() error
-	done chan struct{}
-	err  error // valid once done is closed
+	err  error // valid once run has returned
 }
 
-func newOnce(f func() error) *once { return &once{f: f, done: make(chan struct{})} }
-
-func (o *once) run() error {
-	o.mu.Lock()
-	first := !o.ran
-	o.ran = true
-	o.mu.Unlock()
-	if first {
-		o.err = o.f()
-		close(o.done)
-		return o.err
-	}
-	if insideRecord() && !isClosed(o.done) {
-		return nil
-	}
-	<-o.done
-	return o.err
+func (c *closer) run() error {
+	c.once.Do(func() { c.err = c.f() })
+	return c.err
 }
 
 // NewHandle makes the handle of a running proxy. fail reports that the proxy has
@@ -90,8 +74,8 @@ func (o *once) run() error {
 // called by what c.Close waits for; the user's Close does. After Close, and for
 // the second time, fail does nothing.
 func NewHandle(c HandleConfig) (h *Handle, fail func(error)) {
-	p := &proxy{c: c, done: make(chan struct{}), attached: make(map[*once]struct{})}
-	p.end = newOnce(p.close)
+	p := &proxy{c: c, done: make(chan struct{}), attached: make(map[*closer]struct{})}
+	p.end.f = p.close
 	return &Handle{proxy: p}, p.fail
 }
 
@@ -130,7 +114,8 @@ func (h *Handle) Environ(base []string) []string {
 
 // Attach serves l through the proxy and returns at once. It takes ownership of
 // l, also when it returns an error. detach closes l, cuts its tunnels, and waits
-// until they are gone; Close does the same for all. detach is idempotent.
+// until they are gone, their records included; Close does the same for all.
+// detach is idempotent. It must not be called by [Config].Record.
 //
 // An own filter (o.Filter) on a backend that cannot apply it is an error that
 // wraps [errors.ErrUnsupported]; see [ErrNoFilter].
@@ -147,7 +132,7 @@ func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) 
 	if err != nil {
 		return nil, err
 	}
-	a := newOnce(func() error { cut(); return nil })
+	a := &closer{f: func() error { cut(); return nil }}
 	h.mu.Lock()
 	over := h.over
 	if !over {
@@ -186,7 +171,7 @@ func (h *Handle) SetFilter(f *Filter) error {
 // path. Closing either handle, and the proxy's death, first call close, once,
 // and then do what they did before. If h is over already, close is called now.
 func (h *Handle) WithSocket(path string, close func() error) *Handle {
-	o := newOnce(close)
+	o := &closer{f: close}
 	h.mu.Lock()
 	over := h.over
 	if !over {
@@ -223,8 +208,9 @@ func (h *Handle) Shutdown(ctx context.Context) error {
 
 // Close ends the proxy at once. When it returns, no new connection is accepted,
 // every live tunnel has seen the end of its stream, sockets are unlinked, and no
-// goroutine and no descriptor of the proxy is left. It is idempotent and may be
-// called from a Record hook, where it does not wait for the hooks in progress.
+// goroutine and no descriptor of the proxy is left. It is idempotent. It must not
+// be called by [Config].Record, nor by the close function of a socket: it waits
+// for them.
 func (h *Handle) Close() error { return h.end.run() }
 
 // close is what Close does, once.
@@ -239,7 +225,7 @@ func (p *proxy) close() error {
 	}
 	if !failed {
 		close(p.done)
-	} else if !insideRecord() {
+	} else {
 		<-p.done // what fail closes is gone too
 	}
 	return err
@@ -263,9 +249,9 @@ func (p *proxy) fail(err error) {
 
 // takeClosers ends attaching and gives what is to be closed, in order: sockets,
 // the last one first, then the listeners attached directly. p.mu is held.
-func (p *proxy) takeClosers() []*once {
+func (p *proxy) takeClosers() []*closer {
 	p.over = true
-	var out []*once
+	var out []*closer
 	for i := len(p.sockets) - 1; i >= 0; i-- {
 		out = append(out, p.sockets[i])
 	}
@@ -276,7 +262,7 @@ func (p *proxy) takeClosers() []*once {
 	return out
 }
 
-func runAll(closers []*once) error {
+func runAll(closers []*closer) error {
 	var errs []error
 	for _, c := range closers {
 		errs = append(errs, c.run())

@@ -120,20 +120,23 @@ func TestEndsInAnyOrder(t *testing.T) {
 	}
 }
 
-func TestEndsFromInsideARecordHook(t *testing.T) {
+// A Record hook must not wait for the end of the proxy, but may set it off, and
+// may change the policy.
+func TestRecordHookChangesTheProxy(t *testing.T) {
 	t.Parallel()
-	ends := map[string]func(h *Handle, detach func()){
-		"Close":    func(h *Handle, _ func()) { h.Close() },
-		"Shutdown": func(h *Handle, _ func()) { h.Shutdown(context.Background()) },
-		"detach":   func(_ *Handle, detach func()) { detach() },
+	changes := map[string]func(h *Handle, detach func()){
+		"Close":     func(h *Handle, _ func()) { go h.Close() },
+		"Shutdown":  func(h *Handle, _ func()) { go h.Shutdown(context.Background()) },
+		"detach":    func(_ *Handle, detach func()) { go detach() },
+		"SetFilter": func(h *Handle, _ func()) { h.SetFilter(nil) },
 	}
-	for name, end := range ends {
+	for name, change := range changes {
 		var w *world
 		detach := make(chan func(), 1)
 		w = newWorld(t, []string{"github.com"}, func(_ *world, b *BuiltIn) {
 			b.Record = func(r Record) error {
 				if r.Host == "evil.com" {
-					end(w.h, <-detach)
+					change(w.h, <-detach)
 				}
 				return nil
 			}
@@ -150,8 +153,8 @@ func TestEndsFromInsideARecordHook(t *testing.T) {
 		} else if got := other.status(head("github.com:443")); got != 200 {
 			t.Fatalf("status %d", got)
 		}
-		c := dialProxy(t, l.Addr().String()).send(head("evil.com:443"))
-		within(t, 5*time.Second, name+" inside a Record hook", func() { io.Copy(io.Discard, c) })
+		dialProxy(t, l.Addr().String()).send(head("evil.com:443"))
+		within(t, 5*time.Second, "the tunnel's end by "+name, func() { io.Copy(io.Discard, other) })
 		within(t, 5*time.Second, "Close after "+name, func() { w.h.Close() })
 	}
 }

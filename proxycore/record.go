@@ -7,8 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/netip"
-	"reflect"
-	"runtime"
 	"time"
 )
 
@@ -120,17 +118,13 @@ func (c *conn) record() {
 	}
 	c.s.mu.Lock()
 	c.state = stateRecord
-	c.s.notify()
 	c.s.mu.Unlock()
 	if err := c.s.callRecord(c.rec); err != nil {
 		c.s.fail(fmt.Errorf("proxycore: the record of a request could not be kept, so no further request is served: %w", err))
 	}
 }
 
-// callRecord calls Config.Record. It must not be inlined: insideRecord looks for
-// it on the stack.
-//
-//go:noinline
+// callRecord calls Config.Record.
 func (s *Server) callRecord(r Record) (err error) {
 	s.recordMu.Lock()
 	defer s.recordMu.Unlock()
@@ -140,30 +134,4 @@ func (s *Server) callRecord(r Record) (err error) {
 		}
 	}()
 	return s.cfg.Record(r)
-}
-
-var callRecordName = runtime.FuncForPC(reflect.ValueOf((*Server).callRecord).Pointer()).Name()
-
-// insideRecord reports whether the calling goroutine is inside Config.Record.
-// Whoever is must not wait for the record hooks in progress: that would be
-// waiting for itself. Only the ends of servers and handles ask, so that the walk
-// up the stack costs nothing where it matters.
-func insideRecord() bool {
-	pcs := make([]uintptr, 64)
-	for skip := 0; ; skip += len(pcs) {
-		n := runtime.Callers(skip, pcs)
-		if n == 0 {
-			return false
-		}
-		frames := runtime.CallersFrames(pcs[:n])
-		for {
-			f, more := frames.Next()
-			if f.Function == callRecordName {
-				return true
-			}
-			if !more {
-				break
-			}
-		}
-	}
 }

@@ -23,26 +23,3 @@ func TestRecordJSON(t *testing.T) {
 		t.Errorf("got  %s, %v\nwant %s", got, err, want)
 	}
 }
-
-func TestInsideRecord(t *testing.T) {
-	t.Parallel()
-	if insideRecord() {
-		t.Error("insideRecord outside")
-	}
-	var deep func(n int) bool
-	deep = func(n int) bool {
-		if n == 0 {
-			return insideRecord()
-		}
-		return deep(n-1) || false
-	}
-	s := &Server{cfg: Config{Record: func(Record) error {
-		if !deep(0) || !deep(300) {
-			t.Error("not insideRecord inside")
-		}
-		return nil
-	}}}
-	if err := s.callRecord(Record{}); err != nil {
-		t.Error(err)
-	}
-}

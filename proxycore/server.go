@@ -140,16 +140,10 @@ func (s *Server) Err() error {
 // Close ends the server at once: listeners are closed, lookups and dials in
 // flight are cancelled, and both sides of every live tunnel see the end of the
 // stream. When it returns no goroutine of the server is left; a wait of more
-// than 5 s is logged with what it waits for. It is idempotent and returns nil.
-//
-// Called from within Config.Record it does not wait for the hooks in progress.
-// A Record hook must not wait for another goroutine that calls Close.
+// than 5 s is logged with what it waits for. It is idempotent and returns nil. It
+// must not be called by Config.Record, which it waits for.
 func (s *Server) Close() error {
 	s.end(nil)
-	if insideRecord() {
-		s.wait(context.Background(), nil, true)
-		return nil
-	}
 	<-s.done
 	return nil
 }
@@ -157,7 +151,7 @@ func (s *Server) Close() error {
 // Shutdown drains the server: listeners and connections without a complete
 // request are closed, requests and tunnels run on until they are over or ctx is
 // done, and then the server is closed. It returns ctx's error if tunnels had to
-// be cut. Within Config.Record it does not wait for the hooks in progress.
+// be cut. It must not be called by Config.Record, which it waits for.
 func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
@@ -172,7 +166,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	closeAll(listeners)
 	cutAll(cut)
-	err := s.wait(ctx, nil, insideRecord())
+	err := s.wait(ctx, nil)
 	s.Close()
 	return err
 }
@@ -207,7 +201,7 @@ func (s *Server) end(err error) {
 
 // finish waits for everything that end has cut.
 func (s *Server) finish() {
-	s.wait(context.Background(), nil, false)
+	s.wait(context.Background(), nil)
 	if err := s.Err(); err != nil && s.onEnd != nil {
 		s.onEnd(err)
 	}
@@ -248,19 +242,18 @@ func (s *Server) detach(sv *serving) {
 	s.mu.Unlock()
 	closeAll(listeners)
 	cutAll(cut)
-	s.wait(context.Background(), sv, insideRecord())
+	s.wait(context.Background(), sv)
 }
 
 // wait returns when no listener and no connection is left, or none of sv's if it
-// is not nil, or ctx is done. With inRecord, connections that are only waiting
-// for their record to be taken do not count: the caller is in their way.
-func (s *Server) wait(ctx context.Context, sv *serving, inRecord bool) error {
+// is not nil, or ctx is done.
+func (s *Server) wait(ctx context.Context, sv *serving) error {
 	began := time.Now()
 	tick := time.NewTicker(s.blockedAfter)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		left := s.left(sv, inRecord)
+		left := s.left(sv)
 		if len(left) == 0 {
 			s.mu.Unlock()
 			return nil
@@ -283,7 +276,7 @@ func (s *Server) wait(ctx context.Context, sv *serving, inRecord bool) error {
 }
 
 // left describes up to ten of the things that wait waits for. s.mu is held.
-func (s *Server) left(sv *serving, inRecord bool) []string {
+func (s *Server) left(sv *serving) []string {
 	const most = 10
 	var out []string
 	for l := range s.serving {
@@ -295,7 +288,7 @@ func (s *Server) left(sv *serving, inRecord bool) []string {
 		if len(out) == most {
 			break
 		}
-		if (sv == nil || c.sv == sv) && !(inRecord && c.state == stateRecord) {
+		if sv == nil || c.sv == sv {
 			out = append(out, c.describe())
 		}
 	}
