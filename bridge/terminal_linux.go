@@ -34,6 +34,10 @@ func openTerminal(s Session) (*terminal, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: open a pty: %w", err)
 	}
+	// pty.Open leaves it blocking, and Close would not end a Read.
+	if err := unix.SetNonblock(int(near.Fd()), true); err != nil {
+		return nil, errors.Join(fmt.Errorf("bridge: prepare the pty: %w", err), near.Close(), far.Close())
+	}
 	stop, stopW, err := os.Pipe()
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("bridge: open a pipe: %w", err), near.Close(), far.Close())
@@ -94,18 +98,27 @@ func (t *terminal) resize() {
 	if t == nil {
 		return
 	}
-	if size, err := unix.IoctlGetWinsize(int(t.real.Fd()), unix.TIOCGWINSZ); err == nil {
-		_ = unix.IoctlSetWinsize(int(t.near.Fd()), unix.TIOCSWINSZ, size)
+	size, err := unix.IoctlGetWinsize(int(t.real.Fd()), unix.TIOCGWINSZ)
+	if err != nil {
+		return
+	}
+	// Not by near.Fd, which makes it blocking.
+	if near, err := t.near.SyscallConn(); err == nil {
+		_ = near.Control(func(fd uintptr) { _ = unix.IoctlSetWinsize(int(fd), unix.TIOCSWINSZ, size) })
 	}
 }
 
-// pump starts copying both ways. The far end is the command's alone from here.
+// pump starts copying both ways. When the real terminal is gone, closing near hangs
+// up on the command as well: one that ignores SIGHUP would otherwise wait for ever for
+// keys, or for somebody to read what it writes.
 func (t *terminal) pump() {
 	if t == nil {
 		return
 	}
-	t.far.Close()
-	t.pumping.Go(func() { _, _ = io.Copy(t.out, t.near) }) // until the last writer is gone
+	t.pumping.Go(func() {
+		defer t.near.Close()
+		_, _ = io.Copy(t.out, t.near) // until the last writer is gone
+	})
 	t.pumping.Go(t.readKeys)
 }
 
@@ -128,7 +141,10 @@ func (t *terminal) readKeys() {
 			continue
 		}
 		if err != nil || n == 0 {
-			return // the terminal hung up: the kernel tells everybody with SIGHUP
+			if hungUp(t.real) {
+				t.near.Close()
+			}
+			return
 		}
 		if _, err := t.near.Write(buf[:n]); err != nil {
 			return
@@ -142,9 +158,9 @@ func (t *terminal) drain() {
 		return
 	}
 	t.stopW.Close()
+	t.far.Close()
 	t.pumping.Wait()
 	t.stop.Close()
-	t.near.Close()
 }
 
 // abandon closes a pty that no command was started on.
@@ -155,6 +171,13 @@ func (t *terminal) abandon() {
 	for _, f := range []*os.File{t.near, t.far, t.stop, t.stopW} {
 		f.Close()
 	}
+}
+
+// hungUp reports whether nobody is on the other side of the terminal f any more.
+func hungUp(f *os.File) bool {
+	p := []unix.PollFd{{Fd: int32(f.Fd())}} // hang-ups are reported unasked
+	n, err := unix.Poll(p, 0)
+	return err == nil && n > 0
 }
 
 func isTerminal(f *os.File) bool {

@@ -146,19 +146,26 @@ func TestTerminalSummary(t *testing.T) {
 	p.status(0)
 }
 
-// TestTerminalHangup closes the terminal under a running command.
+// TestTerminalHangup closes the terminal under a running command, which ends, too,
+// unless it neither reads nor writes: not even one that ignores the signal is left waiting.
 func TestTerminalHangup(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, mode string) {
-		p := newProc(t, "run", "--allow", "a.com", "--sandbox", mode, "--", "sh", "-c", "echo up; exec cat")
-		far := p.startTTY()
-		p.until("up")
-		far.Close()
-		p.stdin.Close()
-		if got := p.wait(); got != 128+int(syscall.SIGHUP) && got != 0 && got != 1 {
-			t.Errorf("got status %d, want the end by the hangup or by the end of input", got)
+		for _, script := range []string{
+			"echo up; exec cat",
+			"trap '' HUP; echo up; read -r x; exit 1",
+			"trap '' HUP; echo up; while echo more; do :; done 2>&-; exit 1",
+		} {
+			p := newProc(t, "run", "--allow", "a.com", "--sandbox", mode, "--", "sh", "-c", script)
+			far := p.startTTY()
+			p.until("up")
+			far.Close()
+			p.stdin.Close()
+			if got := p.wait(); got != 128+int(syscall.SIGHUP) && got != 0 && got != 1 {
+				t.Errorf("%s: got status %d, want the end by the hangup or by the end of input", script, got)
+			}
+			p.clean()
 		}
-		p.clean()
 	})
 }
 
