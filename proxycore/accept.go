@@ -18,8 +18,8 @@ const (
 	maxAcceptPause = time.Second
 )
 
-// overLimit bounds the connections beyond MaxConns that are kept open for a
-// moment so that their 503 can be read.
+// overLimit bounds the connections beyond a limit that are kept open for a moment
+// so that their 503 can be read. They take no place of those that are served.
 const overLimit = 64
 
 // Serve accepts connections of l and serves them until l fails or the server
@@ -44,13 +44,8 @@ func (s *Server) attach(l net.Listener, o Listening) (detach func(), err error) 
 	if err != nil {
 		return nil, err
 	}
-	go s.acceptAttached(sv)
+	go s.accept(sv) // the error is logged there, and the server's own by fail
 	return func() { s.detach(sv) }, nil
-}
-
-func (s *Server) acceptAttached(sv *serving) {
-	// The error is logged by accept, and the server's own by fail.
-	_ = s.accept(sv)
 }
 
 // addListener puts l into service, or closes it.
@@ -141,14 +136,33 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 		client.Close()
 		return
 	}
-	over := len(s.conns) - s.cfg.MaxConns
 	s.conns[c] = struct{}{}
+	c.refused = s.served >= s.cfg.MaxConns || sv.o.MaxConns > 0 && sv.served >= sv.o.MaxConns
+	if c.refused {
+		s.refused++
+	} else {
+		s.served++
+		sv.served++
+	}
+	mayLinger := s.refused <= overLimit
 	s.mu.Unlock()
-	if over >= 0 {
-		go c.serveOverLimit(over < overLimit)
+	if c.refused {
+		go c.serveOverLimit(mayLinger)
 		return
 	}
 	go c.serve()
+}
+
+// forget ends the accounting of a connection that is over. s.mu is held.
+func (s *Server) forget(c *conn) {
+	delete(s.conns, c)
+	if c.refused {
+		s.refused--
+	} else {
+		s.served--
+		c.sv.served--
+	}
+	s.notify()
 }
 
 // commonPassingErrors are those of every system.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -85,6 +86,55 @@ func TestMaxConns(t *testing.T) {
 			t.Fatalf("status %d with a free place", got)
 		}
 		c.Close()
+	}
+}
+
+// One sandbox that opens all it can takes no place from the others: neither with
+// what it is served nor with what it is refused.
+func TestMaxConnsOfOneListener(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []string{"github.com"}, func(_ *world, b *BuiltIn) { b.MaxConns = 3 })
+	l := listen(t)
+	if _, err := w.h.Attach(l, Listening{Name: "greedy", MaxConns: 1}); err != nil {
+		t.Fatal(err)
+	}
+	held := dialProxy(t, l.Addr().String())
+	if got := held.status(head("github.com:443")); got != 200 {
+		t.Fatalf("the first: status %d, want 200", got)
+	}
+	origin := w.accept()
+	for range 10 { // these stay, until the proxy has waited for their end long enough
+		c := dialProxy(t, l.Addr().String())
+		io.WriteString(c, head("github.com:443"))
+		if res, body := c.reply(); res.StatusCode != 503 || !strings.Contains(body, string(LimitExceeded)) {
+			t.Fatalf("one too many: status %d, %q; want 503", res.StatusCode, body)
+		}
+		if r := w.record(); r.Reason != LimitExceeded || r.Sandbox != "greedy" {
+			t.Fatalf("record = %+v", r)
+		}
+	}
+	for range 2 {
+		w.tunnel("github.com:443")
+	}
+	if got := w.client().status(head("github.com:443")); got != 503 {
+		t.Errorf("over the server's limit: status %d, want 503", got)
+	}
+	if r := w.record(); r.Reason != LimitExceeded || r.Sandbox != "" {
+		t.Errorf("record = %+v", r)
+	}
+	held.Close()
+	origin.Close()
+	if r := w.record(); r.Decision != DecisionAllow {
+		t.Fatalf("record = %+v", r)
+	}
+	for deadline := time.Now().Add(5 * time.Second); ; {
+		c := dialProxy(t, l.Addr().String())
+		io.WriteString(c, head("github.com:443"))
+		if res, _ := c.reply(); res.StatusCode == 200 {
+			break
+		} else if time.Now().After(deadline) {
+			t.Fatalf("status %d with a free place", res.StatusCode)
+		}
 	}
 }
 

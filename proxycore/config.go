@@ -81,6 +81,10 @@ type Listening struct {
 	// Filter, if non-nil, judges this listener's requests instead of the
 	// server's. [Server.SetFilter] does not change it.
 	Filter *Filter
+	// MaxConns bounds the connections of this listener served at once, so that
+	// it cannot take all the places of [Config].MaxConns from the others; one
+	// more is answered 503. Zero and negative mean no bound of its own.
+	MaxConns int
 }
 
 // Defaults of [Config].

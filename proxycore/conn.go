@@ -32,6 +32,8 @@ type conn struct {
 	sv     *serving
 	client net.Conn
 
+	refused bool // one too many, set before it is served
+
 	// Owned by the connection's goroutine.
 	rec      Record
 	recorded bool
@@ -112,8 +114,7 @@ func (c *conn) leave(p any) {
 	}
 	c.close()
 	c.s.mu.Lock()
-	delete(c.s.conns, c)
-	c.s.notify()
+	c.s.forget(c)
 	c.s.mu.Unlock()
 }
 

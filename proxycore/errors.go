@@ -3,7 +3,10 @@
 
 package proxycore
 
-import "errors"
+import (
+	"errors"
+	"fmt"
+)
 
 var (
 	// ErrClosed is returned when a server or handle is used after Close or
@@ -13,13 +16,5 @@ var (
 	// ErrNoFilter is returned by an Attach with a filter of its own to a backend
 	// that cannot apply one. Serving the listener unfiltered instead would open
 	// the sandbox, so it is refused. It wraps [errors.ErrUnsupported].
-	ErrNoFilter = noFilterError{}
+	ErrNoFilter = fmt.Errorf("proxycore: this backend applies its own policy and cannot take a filter for one listener; leave Listening.Filter nil: %w", errors.ErrUnsupported)
 )
-
-type noFilterError struct{}
-
-func (noFilterError) Error() string {
-	return "proxycore: this backend applies its own policy and cannot take a filter for one listener; leave Listening.Filter nil"
-}
-
-func (noFilterError) Unwrap() error { return errors.ErrUnsupported }

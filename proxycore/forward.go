@@ -32,6 +32,8 @@ func (p *proxy) forward(l net.Listener, o Listening) (detach func(), err error) 
 	switch {
 	case o.Filter != nil:
 		err = ErrNoFilter
+	case o.MaxConns > 0:
+		err = fmt.Errorf("proxycore: this backend counts its own connections and cannot limit one listener's; leave Listening.MaxConns 0: %w", errors.ErrUnsupported)
 	case !p.c.Addr.IsValid():
 		err = fmt.Errorf("proxycore: this proxy has no TCP address to relay to: %w", errors.ErrUnsupported)
 	}

@@ -117,8 +117,8 @@ func (h *Handle) Environ(base []string) []string {
 // until they are gone, their records included; Close does the same for all.
 // detach is idempotent. It must not be called by [Config].Record.
 //
-// An own filter (o.Filter) on a backend that cannot apply it is an error that
-// wraps [errors.ErrUnsupported]; see [ErrNoFilter].
+// A filter or a limit of its own (o.Filter, o.MaxConns) on a backend that cannot
+// apply it is an error that wraps [errors.ErrUnsupported]; see [ErrNoFilter].
 func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) {
 	if h.isOver() {
 		l.Close()

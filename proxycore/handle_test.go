@@ -86,6 +86,9 @@ func TestForeignHandleFailsClosed(t *testing.T) {
 	if _, err := l.Accept(); !errors.Is(err, net.ErrClosed) {
 		t.Errorf("the listener is still open: %v", err)
 	}
+	if _, err := h.Attach(listen(t), Listening{MaxConns: 1}); !errors.Is(err, errors.ErrUnsupported) {
+		t.Errorf("Attach with a limit = %v, want ErrUnsupported", err)
+	}
 	nowhere, _ := NewHandle(HandleConfig{})
 	defer nowhere.Close()
 	if _, err := nowhere.Attach(listen(t), Listening{}); !errors.Is(err, errors.ErrUnsupported) {

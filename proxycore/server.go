@@ -39,6 +39,8 @@ type Server struct {
 	filter   *Filter
 	serving  map[*serving]struct{}
 	conns    map[*conn]struct{}
+	served   int // those of conns that count against MaxConns,
+	refused  int // and those that were one too many
 	draining bool
 	ended    bool
 	err      error
@@ -53,7 +55,9 @@ type serving struct {
 	addr netip.AddrPort // where this process could reach it; invalid if nowhere
 	stop chan struct{}  // closed when the listener must not be used any more
 
-	closed bool // guarded by s.mu; stop is closed
+	// Guarded by s.mu.
+	closed bool // stop is closed
+	served int  // as in Server, of this listener's connections
 }
 
 // NewServer checks cfg and returns a server that listens to nothing yet. It
