@@ -4,12 +4,20 @@
 package conformance
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
+	"io"
+	"os"
 	"runtime"
+	"runtime/debug"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
+	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
+	"github.com/sallyport-dev/sallyport/conformance/internal/redact"
 	"github.com/sallyport-dev/sallyport/conformance/vectors"
 )
 
@@ -42,18 +50,22 @@ const (
 	Deselected Outcome = Outcome(check.Deselected) // Select left it out
 )
 
-// SchemaVersion is the version of report.json.
+// SchemaVersion is the version of report.json. It changes when a field changes its meaning or goes; that
+// one is added does not change it.
 const SchemaVersion = 1
 
-// Report is the result of a run, and the content of report.json.
+// Report is the result of a run, and the content of report.json; [Schema] describes that. What Execute
+// returns has no secrets in it as far as they can be told, and every writer takes them out once more.
 type Report struct {
-	SchemaVersion int           `json:"schemaVersion"`
-	Spec          string        `json:"spec"`
-	Verdict       Verdict       `json:"verdict"`
-	Backend       BackendReport `json:"backend"`
-	Host          HostReport    `json:"host"`
-	Started       time.Time     `json:"started"`
-	Millis        int64         `json:"millis"`
+	SchemaVersion int    `json:"schemaVersion"`
+	Spec          string `json:"spec"`
+	// Suite is the version of this module, "(devel)" when it was not built from a released one.
+	Suite   string        `json:"suite"`
+	Verdict Verdict       `json:"verdict"`
+	Backend BackendReport `json:"backend"`
+	Host    HostReport    `json:"host"`
+	Started time.Time     `json:"started"`
+	Millis  int64         `json:"millis"`
 	// Policies are the policies the instances were started with, by the names the checks use.
 	Policies map[string]PolicyReport `json:"policies"`
 	Checks   []CheckReport           `json:"checks"`
@@ -67,13 +79,18 @@ type BackendReport struct {
 	Version   string    `json:"version"`
 	Claimed   []Feature `json:"claimed"`
 	Unclaimed []Feature `json:"unclaimed"`
+	// Restrictions are what the suite could not ask of it, in words; with any the run is partial at best.
+	Restrictions []string `json:"restrictions,omitempty"`
 }
 
-// HostReport says where.
+// HostReport says where. It has no name of a host or a user in it: reports are published.
 type HostReport struct {
 	OS   string `json:"os"`
 	Arch string `json:"arch"`
 	Go   string `json:"go"`
+	// Kernel is the release of the Linux kernel, "" elsewhere.
+	Kernel string `json:"kernel,omitempty"`
+	CPUs   int    `json:"cpus"`
 }
 
 // PolicyReport is one policy.
@@ -94,7 +111,7 @@ type CheckReport struct {
 	Log         string          `json:"log,omitempty"`
 	Millis      int64           `json:"millis"`
 
-	text string
+	subject string // backend and version, for Text
 }
 
 // FindingReport is one thing that spoke against the backend, and the witness it rests on.
@@ -104,13 +121,37 @@ type FindingReport struct {
 }
 
 // Text is the result in the fixed shape of the failure texts.
-func (c CheckReport) Text() string { return c.text }
+func (c CheckReport) Text() string {
+	res := check.Result{ID: c.ID, Outcome: check.Outcome(c.Outcome), Reason: c.Reason, Lines: c.Evidence}
+	for _, f := range c.Findings {
+		res.Findings = append(res.Findings, oracle.Finding{Kind: oracle.Kind(f.Kind), Text: f.Text})
+	}
+	req := requirements()[c.Requirement]
+	return res.Text(c.subject, req.rule+"   SPEC.md#"+req.anchor)
+}
+
+// ReadReport reads a report.json, of this schema version. It does not look for omissions: [Verify] does.
+func ReadReport(r io.Reader) (*Report, error) {
+	report := new(Report)
+	d := json.NewDecoder(r)
+	if err := d.Decode(report); err != nil {
+		return nil, fmt.Errorf("conformance: reading a report: %w", err)
+	}
+	if _, err := d.Token(); err != io.EOF {
+		return nil, errors.New("conformance: reading a report: there is more behind it")
+	}
+	if report.SchemaVersion != SchemaVersion {
+		return nil, fmt.Errorf("conformance: the report has schemaVersion %d, and this suite reads %d",
+			report.SchemaVersion, SchemaVersion)
+	}
+	return report.clean(), nil
+}
 
 func newReport(b Backend) *Report {
 	r := &Report{
-		SchemaVersion: SchemaVersion, Spec: SpecVersion, Started: time.Now().UTC(), Verdict: VerdictInvalid,
+		SchemaVersion: SchemaVersion, Spec: SpecVersion, Suite: suiteVersion(), Started: time.Now().UTC(), Verdict: VerdictInvalid,
 		Backend: BackendReport{Name: b.Name, Version: b.Version, Claimed: b.Features.List(), Unclaimed: []Feature{}},
-		Host:    HostReport{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version()},
+		Host:    thisHost(),
 		Checks:  []CheckReport{}, Policies: map[string]PolicyReport{},
 	}
 	for _, f := range AllFeatures() {
@@ -119,23 +160,63 @@ func newReport(b Backend) *Report {
 		}
 	}
 	for name, p := range vectors.Policies() {
-		r.Policies[name] = PolicyReport{Allow: slices.Clone(p.Allow), Deny: slices.Clone(p.Deny)}
+		r.Policies[name] = PolicyReport{Allow: append([]string{}, p.Allow...), Deny: append([]string{}, p.Deny...)}
 	}
-	return r
+	return r.clean()
+}
+
+func thisHost() HostReport {
+	h := HostReport{OS: runtime.GOOS, Arch: runtime.GOARCH, Go: runtime.Version(), CPUs: runtime.NumCPU()}
+	if release, err := os.ReadFile("/proc/sys/kernel/osrelease"); err == nil {
+		h.Kernel = strings.TrimSpace(string(release))
+	}
+	return h
+}
+
+// suiteVersion is the version of this module in the binary, as a dependency or as its main module.
+func suiteVersion() string {
+	const path = "github.com/sallyport-dev/sallyport/conformance"
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "(devel)"
+	}
+	for _, m := range append([]*debug.Module{&info.Main}, info.Deps...) {
+		if m.Path == path && m.Version != "" {
+			return m.Version
+		}
+	}
+	return "(devel)"
+}
+
+// clean returns a copy of the report without secrets, and is the only place where they are taken out: all
+// that enters a report goes through it, and so does all that a writer writes.
+func (r *Report) clean() *Report {
+	c := redact.Value(redact.ForEnviron(), *r)
+	for i := range c.Checks {
+		c.Checks[i].subject = c.subject()
+	}
+	return &c
+}
+
+func (r *Report) subject() string {
+	return fmt.Sprintf("%s %s, spec %s", r.Backend.Name, r.Backend.Version, r.Spec)
 }
 
 func (r *Report) add(c check.Check, res check.Result) {
-	req := requirements()[c.Requirement()]
 	out := CheckReport{
-		ID: c.ID, Requirement: c.Requirement(), Level: req.level, Outcome: Outcome(res.Outcome), Reason: res.Reason,
-		Evidence: res.Lines, Log: res.Log, Millis: res.Duration.Milliseconds(),
+		ID: c.ID, Requirement: c.Requirement(), Level: requirements()[c.Requirement()].level,
+		Outcome: Outcome(res.Outcome), Reason: res.Reason, Evidence: res.Lines, Log: res.Log, Millis: res.Duration.Milliseconds(),
 	}
 	for _, f := range res.Findings {
 		out.Findings = append(out.Findings, FindingReport{Kind: string(f.Kind), Text: f.Text})
 	}
-	name := fmt.Sprintf("%s %s, spec %s", r.Backend.Name, r.Backend.Version, SpecVersion)
-	out.text = res.Text(name, req.rule+"   SPEC.md#"+req.anchor)
-	r.Checks = append(r.Checks, out)
+	one := Report{Spec: r.Spec, Backend: r.Backend, Checks: []CheckReport{out}}
+	r.Checks = append(r.Checks, one.clean().Checks...)
+}
+
+// has reports whether the check is in the report.
+func (r *Report) has(id string) bool {
+	return slices.ContainsFunc(r.Checks, func(c CheckReport) bool { return c.ID == id })
 }
 
 func (r *Report) finish(took time.Duration, problem error) {
@@ -144,6 +225,7 @@ func (r *Report) finish(took time.Duration, problem error) {
 		r.Problems = append(r.Problems, problem.Error())
 	}
 	r.Verdict = r.verdict()
+	*r = *r.clean()
 }
 
 // Count returns how many checks came out so.
