@@ -5,8 +5,14 @@ package conformance
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"net"
 	"os/exec"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/conformance/vectors"
 )
 
 // Backend is one egress proxy, one way into it, or one sandbox around it, as the suite sees it.
@@ -28,6 +34,65 @@ type Backend struct {
 	// Known lists the checks this backend is known to fail; nil means none. It is strict: a listed
 	// check that passes is a failure of the run.
 	Known *Baseline
+
+	// Restrictions say what this backend cannot be asked for. The zero value is none, as it should be wherever
+	// the backend is written in Go.
+	Restrictions Restrictions
+}
+
+// Restrictions are for backends the suite cannot configure as it likes: a proxy whose policy is fixed, a command
+// line without a word for something. Checks that would need more do not apply, and the run is partial at best.
+// The zero value restricts nothing.
+type Restrictions struct {
+	// Policy is the name of the only one of the suite's policies (package vectors) that the backend enforces;
+	// "" means that it enforces any.
+	Policy string
+
+	// Shared says that there is one instance, which runs already and cannot be started a second time.
+	Shared bool
+
+	// HeadTimeout says that Config.HeadTimeout has no effect.
+	HeadTimeout bool
+}
+
+// lines are the restrictions in words, for the report.
+func (r Restrictions) lines() []string {
+	var out []string
+	if r.Policy != "" {
+		out = append(out, "the policy is fixed: "+r.Policy)
+	}
+	if r.Shared {
+		out = append(out, "there is one instance, which cannot be started anew")
+	}
+	if r.HeadTimeout {
+		out = append(out, "the time a client has for its head cannot be set")
+	}
+	return out
+}
+
+// declines says why a backend with these restrictions cannot be asked for c, or "".
+func (r Restrictions) declines(c Config, own bool) string {
+	if r.Shared && own {
+		return "the check starts an instance of its own, and there is one that cannot be started anew"
+	}
+	if r.Policy == "" {
+		return ""
+	}
+	p := vectors.Policies()[r.Policy]
+	if !slices.Equal(p.Allow, c.Allow) || !slices.Equal(p.Deny, c.Deny) {
+		return "the check needs a policy other than " + r.Policy + ", and that one is fixed"
+	}
+	return ""
+}
+
+// check returns an error for a policy there is not.
+func (r Restrictions) check() error {
+	all := vectors.Policies()
+	if _, ok := all[r.Policy]; r.Policy != "" && !ok {
+		return fmt.Errorf("conformance: no policy is called %q; there are %s",
+			r.Policy, strings.Join(slices.Sorted(maps.Keys(all)), ", "))
+	}
+	return nil
 }
 
 // Instance is one running proxy. The suite always calls Stop once it is done with it.

@@ -42,8 +42,8 @@ func Describe(b func() Backend, opts ...Option) bool {
 			if r == nil {
 				return
 			}
-			report, err := r.close()
-			if err != nil {
+			report := r.close()
+			if err := r.o.write(report); err != nil {
 				ginkgo.Fail(err.Error())
 			}
 			ginkgo.AddReportEntry("verdict", report.Summary(), types.ReportEntryVisibilityAlways)

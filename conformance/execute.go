@@ -22,13 +22,28 @@ import (
 //
 // Only one run may be under way in a process at a time.
 func Execute(ctx context.Context, b Backend, opts ...Option) (*Report, error) {
-	r, err := newRun(b, opts)
-	if err != nil {
-		return nil, err
+	var all []*Report
+	for {
+		r, err := newRun(b, opts)
+		if err != nil {
+			return nil, err
+		}
+		r.shuffle(len(all))
+		if err := r.open(); err != nil {
+			return nil, err
+		}
+		r.all(ctx)
+		all = append(all, r.close())
+		if len(all) == r.o.repeat || ctx.Err() != nil {
+			report := merge(all)
+			report.Seed = r.o.seed
+			return report, r.o.write(report)
+		}
 	}
-	if err := r.open(); err != nil {
-		return nil, err
-	}
+}
+
+// all runs the checks one after another.
+func (r *run) all(ctx context.Context) {
 	for _, c := range r.checks {
 		if ctx.Err() != nil {
 			r.add(c, check.Result{ID: c.ID, Outcome: check.Error, Reason: "the run was cancelled"})
@@ -36,7 +51,6 @@ func Execute(ctx context.Context, b Backend, opts ...Option) (*Report, error) {
 		}
 		r.one(ctx, c)
 	}
-	return r.close()
 }
 
 // run is one run of the suite, whichever runner drives it.
@@ -61,6 +75,9 @@ func newRun(b Backend, opts []Option) (*run, error) {
 		return nil, errors.New("conformance: Backend.Start is nil")
 	}
 	if err := b.Features.unknown(); err != nil {
+		return nil, err
+	}
+	if err := b.Restrictions.check(); err != nil {
 		return nil, err
 	}
 	if !b.Features.Has(TCP) && !b.Features.Has(Unix) && !b.Features.Has(Sandbox) {
@@ -119,19 +136,22 @@ func weigh(res check.Result, known *Baseline) check.Result {
 
 func (r *run) add(c check.Check, res check.Result) check.Result {
 	r.report.add(c, res)
+	if r.o.progress != nil {
+		r.o.progress(r.report.Checks[len(r.report.Checks)-1])
+	}
 	return res
 }
 
-// close ends session and world, and completes the report. The error says that it could not be written.
-func (r *run) close() (*Report, error) {
-	err := errors.Join(r.session.Close(), r.world.Close())
-	r.report.finish(time.Since(r.begin), err)
-	if r.o.reports != "" {
-		if err := r.report.WriteDir(r.o.reports); err != nil {
-			return r.report, err
+// close ends session and world, and completes the report.
+func (r *run) close() *Report {
+	for _, c := range r.checks {
+		if !r.report.has(c.ID) { // a filter of the caller's runner: what it left out has not passed
+			r.add(c, check.Result{ID: c.ID, Outcome: check.Deselected, Reason: "the runner left it out"})
 		}
 	}
-	return r.report, nil
+	err := errors.Join(r.session.Close(), r.world.Close())
+	r.report.finish(time.Since(r.begin), err)
+	return r.report
 }
 
 // subject is the backend in the types of the checks.
@@ -140,8 +160,13 @@ func subject(b Backend) check.Subject {
 	for _, f := range b.Features.List() {
 		features[string(f)] = true
 	}
+	fixed := ""
+	if b.Restrictions.HeadTimeout {
+		fixed = "the check waits for the time-out of the head, which cannot be set"
+	}
 	return check.Subject{
-		Name: b.Name, Version: b.Version, Features: features,
+		Name: b.Name, Version: b.Version, Features: features, FixedHeadTimeout: fixed,
+		Declines: func(c check.Config, own bool) string { return b.Restrictions.declines(Config(c), own) },
 		Start: func(ctx context.Context, c check.Config) (*check.Instance, error) {
 			i, err := b.Start(ctx, Config(c))
 			if i == nil || err != nil {

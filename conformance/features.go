@@ -87,7 +87,11 @@ func (s FeatureSet) unknown() error {
 		for i, k := range all {
 			known[i] = string(k)
 		}
-		return fmt.Errorf("conformance: unknown feature %q; known are %s", f, strings.Join(known, ", "))
+		hint := ""
+		if near := similar(string(f), known); len(near) > 0 {
+			hint = "; did you mean " + strings.Join(near, " or ") + "?"
+		}
+		return fmt.Errorf("conformance: unknown feature %q%s (known are %s)", f, hint, strings.Join(known, ", "))
 	}
 	return nil
 }

@@ -19,10 +19,13 @@ type options struct {
 	times    check.Times
 	scale    float64
 	reports  string
+	progress func(CheckReport)
+	repeat   int
+	seed     int64
 }
 
 func newOptions(opts []Option) options {
-	o := options{scale: 1}
+	o := options{scale: 1, repeat: 1}
 	for _, f := range opts {
 		f(&o)
 	}
@@ -53,6 +56,34 @@ func TimeoutScale(f float64) Option {
 // ReportDir writes report.json, junit.xml and report.md into dir, which is made if need be.
 func ReportDir(dir string) Option { return func(o *options) { o.reports = dir } }
 
+// Progress calls f after every check with how it came out, also for those that do not apply, one call after another.
+// The last option wins; nil is none. With Repeat it hears of every repetition.
+func Progress(f func(CheckReport)) Option { return func(o *options) { o.progress = f } }
+
+// Repeat makes Execute run everything n times, each time in a fresh world. The report has the worst outcome of
+// every check, and in which repetitions it was so: a failure is never outweighed by passes. Values below 1 are
+// ignored. Run and Describe leave repeating to ginkgo.
+func Repeat(n int) Option {
+	return func(o *options) {
+		if n >= 1 {
+			o.repeat = n
+		}
+	}
+}
+
+// Seed makes Execute run the checks in an order of chance, the same for the same seed; 0 is the order of the
+// specification. The report lists them in that order in any case, and records the seed. Run and Describe leave
+// the order to ginkgo.
+func Seed(n int64) Option { return func(o *options) { o.seed = n } }
+
+// write writes the report where it was asked for.
+func (o options) write(r *Report) error {
+	if o.reports == "" {
+		return nil
+	}
+	return r.WriteDir(o.reports)
+}
+
 // selects reports whether a check is to run.
 func (o options) selects(id string) bool {
 	if len(o.patterns) == 0 {
@@ -78,7 +109,7 @@ func (o options) check(all []check.Check) error {
 			found = found || ok
 		}
 		if !found {
-			return fmt.Errorf("conformance: pattern %q matches no check", p)
+			return fmt.Errorf("conformance: pattern %q matches no check%s", p, nearest(p, all))
 		}
 	}
 	return nil

@@ -28,7 +28,7 @@ type Verdict string
 const (
 	// VerdictConformant: everything that applies was run and passed.
 	VerdictConformant Verdict = "conformant"
-	// VerdictPartial: what was run passed, but checks were left out or are known to fail.
+	// VerdictPartial: what was run passed, but checks were left out, could not be asked or are known to fail.
 	VerdictPartial Verdict = "partial"
 	// VerdictNotConformant: a check failed, or the baseline lists one that does not.
 	VerdictNotConformant Verdict = "not-conformant"
@@ -66,6 +66,10 @@ type Report struct {
 	Host    HostReport    `json:"host"`
 	Started time.Time     `json:"started"`
 	Millis  int64         `json:"millis"`
+	// Seed is what the order of the checks was made from; 0 is the order of the specification.
+	Seed int64 `json:"seed,omitempty"`
+	// Repeat is how often everything was run; every check shows the worst of its outcomes.
+	Repeat int `json:"repeat"`
 	// Policies are the policies the instances were started with, by the names the checks use.
 	Policies map[string]PolicyReport `json:"policies"`
 	Checks   []CheckReport           `json:"checks"`
@@ -110,6 +114,8 @@ type CheckReport struct {
 	Evidence    []check.Line    `json:"evidence,omitempty"`
 	Log         string          `json:"log,omitempty"`
 	Millis      int64           `json:"millis"`
+	// In lists the repetitions, from 1, that came out so, when others did not.
+	In []int `json:"in,omitempty"`
 
 	subject string // backend and version, for Text
 }
@@ -152,8 +158,9 @@ func newReport(b Backend) *Report {
 		SchemaVersion: SchemaVersion, Spec: SpecVersion, Suite: suiteVersion(), Started: time.Now().UTC(), Verdict: VerdictInvalid,
 		Backend: BackendReport{Name: b.Name, Version: b.Version, Claimed: b.Features.List(), Unclaimed: []Feature{}},
 		Host:    thisHost(),
-		Checks:  []CheckReport{}, Policies: map[string]PolicyReport{},
+		Checks:  []CheckReport{}, Policies: map[string]PolicyReport{}, Repeat: 1,
 	}
+	r.Backend.Restrictions = b.Restrictions.lines()
 	for _, f := range AllFeatures() {
 		if !b.Features.Has(f) {
 			r.Backend.Unclaimed = append(r.Backend.Unclaimed, f)
@@ -247,7 +254,7 @@ func (r *Report) verdict() Verdict {
 		return VerdictInvalid
 	case r.Count(Fail)+r.Count(Stale) > 0:
 		return VerdictNotConformant
-	case r.Count(Deselected)+r.Count(Known) > 0:
+	case r.Count(Deselected)+r.Count(Known)+len(r.Backend.Restrictions) > 0:
 		return VerdictPartial
 	}
 	return VerdictConformant

@@ -11,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"os/exec"
+	"runtime"
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
@@ -35,6 +36,7 @@ var ErrStart = errors.New("the backend did not start")
 // Start starts an instance of the check's own; it is stopped when the check is over. The directory
 // and the log are filled in.
 func (x *X) Start(c Config) (*Proxy, error) {
+	x.needs(c, true)
 	p, err := x.s.start(x.Ctx, c)
 	if err != nil {
 		return nil, err
@@ -69,11 +71,29 @@ func (x *X) PolicyConfig(name string) Config {
 // Policy returns the instance all checks share that runs one of the vectors' policies. Checks must
 // leave it as they found it.
 func (x *X) Policy(name string) *Proxy {
-	p, err := x.s.shared(name, x.PolicyConfig(name))
+	c := x.PolicyConfig(name)
+	x.needs(c, false)
+	p, err := x.s.shared(name, c)
 	if err != nil {
 		x.Abort("%v", err)
 	}
 	return &Proxy{Instance: p.Instance, Config: p.Config, x: x, log: p.log, stop: p.stop}
+}
+
+// needs ends the check as not applicable when the backend has declared that it cannot be asked for c. An error
+// of Start would not do: checks of what has to be refused would take it for a refusal.
+func (x *X) needs(c Config, own bool) {
+	if x.s.subject.Declines == nil {
+		return
+	}
+	why := x.s.subject.Declines(c, own)
+	if why == "" {
+		return
+	}
+	x.mu.Lock()
+	x.result.Outcome, x.result.Reason = NA, why
+	x.mu.Unlock()
+	runtime.Goexit()
 }
 
 // Core is the shared instance with the policy most checks need.

@@ -6,13 +6,14 @@ package check
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"time"
 )
 
 // Applies says whether a check applies to a subject, and if not, why. It depends on what the backend
-// claims and on nothing else.
+// claims, on what it declared that it cannot be asked, and on nothing else.
 func (s *Session) Applies(c Check) (bool, string) {
 	for _, f := range c.Needs {
 		if !s.subject.Features[f] {
@@ -21,6 +22,9 @@ func (s *Session) Applies(c Check) (bool, string) {
 	}
 	if c.Unclaimed != "" && s.subject.Features[c.Unclaimed] {
 		return false, "the backend claims the feature " + c.Unclaimed
+	}
+	if c.Slow && s.subject.FixedHeadTimeout != "" {
+		return false, s.subject.FixedHeadTimeout
 	}
 	return true, ""
 }
@@ -52,7 +56,11 @@ func (s *Session) Run(ctx context.Context, c Check) Result {
 			hung = true
 		}
 	}
-	r := x.conclude(hung, s.checkBound())
+	where := ""
+	if hung {
+		where = bodies()
+	}
+	r := x.conclude(hung, s.checkBound(), where)
 	r.Duration = time.Since(begin)
 	if r.Outcome != Pass {
 		r.Log = s.logs()
@@ -88,15 +96,29 @@ func (x *X) recovered() {
 	}
 }
 
-func (x *X) conclude(hung bool, bound time.Duration) Result {
+// bodies are the goroutines of check bodies, those that hang among them: without them a hang in somebody's Stop or
+// sandbox is a riddle.
+func bodies() string {
+	buf := make([]byte, 1<<20)
+	var out []string
+	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
+		if strings.Contains(stack, "/internal/checks.") {
+			out = append(out, stack)
+		}
+	}
+	return strings.Join(out, "\n\n")
+}
+
+func (x *X) conclude(hung bool, bound time.Duration, where string) Result {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := x.result
 	r.Lines, r.Findings = append([]Line(nil), r.Lines...), append(r.Findings[:0:0], r.Findings...)
 	switch {
 	case hung:
-		r.Outcome, r.Reason = Error, fmt.Sprintf("the check hung for more than %v", bound)
+		r.Outcome, r.Reason = Error, fmt.Sprintf("the check hung for more than %v\n%s", bound, where)
 	case r.Outcome == Error:
+	case r.Outcome == NA && len(r.Findings) == 0:
 	case len(r.Findings) > 0:
 		r.Outcome = Fail
 	default:

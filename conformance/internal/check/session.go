@@ -4,13 +4,16 @@
 package check
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"sync"
 	"time"
 
+	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
 	"github.com/sallyport-dev/sallyport/conformance/internal/world"
 )
 
@@ -24,7 +27,38 @@ type Session struct {
 
 	instances map[string]*started
 	observed  map[string]*Observed
+
+	mu sync.Mutex
+	// stuck counts how often a Start (which weighs more) or a Stop has not returned: whatever holds them up
+	// is likely to hold up every later one, and a run has to end. Guarded by mu.
+	stuck int
+	why   error // of the last one; guarded by mu
 }
+
+// patience is how much of being stuck a run bears.
+const patience = 3
+
+// note remembers that a call has not returned.
+func (s *Session) note(err error, weight int) error {
+	if errors.Is(err, errHung) {
+		s.mu.Lock()
+		s.stuck, s.why = s.stuck+weight, err
+		s.mu.Unlock()
+	}
+	return err
+}
+
+// lost is not nil once there is no point in starting anything more.
+func (s *Session) lost() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stuck < patience {
+		return nil
+	}
+	return fmt.Errorf("%w: not tried again: %w", ErrStart, s.why)
+}
+
+var errHung = errors.New("has not returned")
 
 type started struct {
 	p   *Proxy
@@ -61,13 +95,50 @@ func (s *Session) shared(name string, c Config) (*Proxy, error) {
 		return st.p, st.err
 	}
 	p, err := s.start(context.Background(), c)
+	if err == nil && name == "core" {
+		err = s.answers(p)
+	}
+	if err != nil && p != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
+		defer cancel()
+		p, err = nil, errors.Join(err, p.stop(ctx))
+	}
 	s.instances[name] = &started{p, err}
 	return p, err
+}
+
+// answers makes sure that somebody is there before anything is judged: an address nobody answers at says
+// nothing about a proxy. Any answer will do. What is only reached from inside a sandbox is left to the checks.
+func (s *Session) answers(p *Proxy) error {
+	if p.Addr == nil {
+		return nil
+	}
+	conn, err := probe.Dial(p.Addr, s.bound)
+	if err != nil {
+		return fmt.Errorf("%w: nobody is at the address it gave: %w", ErrStart, err)
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(2*s.bound + s.head))
+	r := bufio.NewReader(conn)
+	io.WriteString(conn, Head(AllowedTarget))
+	got := probe.ReadResponse(r, "CONNECT")
+	if got.OK() {
+		// Once the echo is back the origin's connection is certainly made, and disturbs no check later.
+		io.WriteString(conn, "anybody there?\n")
+		r.ReadString('\n')
+	}
+	if got.Status == 0 {
+		return fmt.Errorf("%w: what is at %v gives no HTTP answer to a CONNECT for an allowed host: %s%s", ErrStart, p.Addr, got, quoted(p.log))
+	}
+	return nil
 }
 
 // start starts an instance with a directory and a log of its own, and sees to it that a Start that hangs
 // or panics is an error like any other.
 func (s *Session) start(ctx context.Context, c Config) (*Proxy, error) {
+	if err := s.lost(); err != nil {
+		return nil, err
+	}
 	dir, err := os.MkdirTemp("", "egress-")
 	if err != nil {
 		return nil, fmt.Errorf("conformance: a directory for the backend: %w", err)
@@ -77,14 +148,14 @@ func (s *Session) start(ctx context.Context, c Config) (*Proxy, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.startBound())
 	defer cancel()
 	inst, err := s.callStart(ctx, c)
-	if err != nil {
+	if s.note(err, patience) != nil {
 		return nil, errors.Join(fmt.Errorf("%w: %w%s", ErrStart, err, quoted(log)), os.RemoveAll(dir))
 	}
 	var once sync.Once
 	var stopErr error
 	stop := func(ctx context.Context) error {
 		once.Do(func() {
-			stopErr = errors.Join(callStop(ctx, inst), os.RemoveAll(dir))
+			stopErr = errors.Join(s.note(callStop(ctx, inst), 1), os.RemoveAll(dir))
 		})
 		return stopErr
 	}
@@ -114,7 +185,7 @@ func (s *Session) callStart(ctx context.Context, c Config) (*Instance, error) {
 	case r := <-done:
 		return r.inst, errors.Join(r.err, s.sound(r))
 	case <-ctx.Done():
-		return nil, fmt.Errorf("start has not returned within %v", s.startBound())
+		return nil, fmt.Errorf("start %w within %v", errHung, s.startBound())
 	}
 }
 
@@ -147,7 +218,7 @@ func callStop(ctx context.Context, inst *Instance) (err error) {
 	case err := <-done:
 		return err
 	case <-ctx.Done():
-		return fmt.Errorf("stop has not returned: %w", ctx.Err())
+		return fmt.Errorf("stop %w: %w", errHung, ctx.Err())
 	}
 }
 

@@ -17,6 +17,13 @@ type Subject struct {
 	Name, Version string
 	Features      map[string]bool
 	Start         func(ctx context.Context, c Config) (*Instance, error)
+
+	// Declines, if not nil, says why the backend cannot be asked for c, or "": a check that needs c then does
+	// not apply. own is true when the check would start an instance of its own rather than share one.
+	Declines func(c Config, own bool) string
+	// FixedHeadTimeout, if not "", says why Config.HeadTimeout has no effect: the checks that wait for it do
+	// not apply.
+	FixedHeadTimeout string
 }
 
 // Config mirrors conformance.Config, field by field.
