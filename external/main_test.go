@@ -27,9 +27,9 @@ func TestMain(m *testing.M) {
 }
 
 // leakedGoroutines returns the stacks of goroutines that run this package's or the
-// core's code, once they had 5 s to end.
+// core's code, once they had half a minute to end.
 func leakedGoroutines() string {
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {

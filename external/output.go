@@ -168,5 +168,7 @@ func (s *sink) finish() {
 	select {
 	case <-s.done:
 	case <-time.After(sinkDelay):
+		for range s.chunks { // a writer that goes on later, after Close, gets nothing more
+		}
 	}
 }

@@ -6,6 +6,7 @@ package external
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -141,8 +142,9 @@ func (p *process) terminate() {
 	})
 }
 
-// kill ends the tree without asking and returns when it is gone.
-func (p *process) kill() {
+// kill ends the tree without asking and returns when it is gone; the error names
+// the processes that are not.
+func (p *process) kill() error {
 	p.stopOnce.Do(func() {
 		p.tree.remember()
 		close(p.stopping)
@@ -152,6 +154,7 @@ func (p *process) kill() {
 		p.tree.signal(killSignal)
 	})
 	<-p.done
+	return p.leftErr
 }
 
 // close is the handle's Close: terminate, StopGrace, kill.
@@ -165,8 +168,7 @@ func (p *process) close() error {
 		case <-timer.C:
 		}
 	}
-	p.kill()
-	return p.leftErr
+	return p.kill()
 }
 
 // shutdown is the handle's Shutdown: terminate, wait for ctx, kill.
@@ -176,8 +178,8 @@ func (p *process) shutdown(ctx context.Context) error {
 	case <-p.done:
 		return p.leftErr
 	case <-ctx.Done():
-		p.kill()
-		return fmt.Errorf("external: %s did not end in time and was killed: %w", p.name, context.Cause(ctx))
+		return errors.Join(
+			fmt.Errorf("external: %s did not end in time and was killed: %w", p.name, context.Cause(ctx)), p.kill())
 	}
 }
 

@@ -39,8 +39,7 @@ func (p *process) awaitReady(ctx context.Context, port int, limit time.Duration,
 	}
 	poll := time.NewTimer(firstPoll)
 	defer poll.Stop()
-	strangers := 0
-	var last listening
+	strangers, over := 0, false
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
 		select {
 		case <-p.done:
@@ -48,14 +47,13 @@ func (p *process) awaitReady(ctx context.Context, port int, limit time.Duration,
 		case <-ctx.Done():
 			return netip.AddrPort{}, fmt.Errorf("external: start of %s was given up: %w", p.name, context.Cause(ctx))
 		case <-late:
-			return netip.AddrPort{}, p.lateError(port, limit, bundle, last)
+			over = true // and one last look: this process may not have run meanwhile
 		case <-poll.C:
 		}
 		found, err := p.tree.listening(port)
 		if err != nil {
 			return netip.AddrPort{}, fmt.Errorf("external: cannot tell whether %s listens: %w", p.name, err)
 		}
-		last = found
 		if strangers++; found.stranger == "" {
 			strangers = 0
 		}
@@ -67,6 +65,8 @@ func (p *process) awaitReady(ctx context.Context, port int, limit time.Duration,
 				ErrStranger, found.stranger, port, p.name, quoteOutput(p.out.lastLines()))
 		case found.stranger == "" && found.addr.IsValid() && bundleExists(bundle):
 			return found.addr, nil
+		case over:
+			return netip.AddrPort{}, p.lateError(port, limit, bundle, found)
 		}
 		poll.Reset(wait)
 	}

@@ -5,6 +5,7 @@ package external
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -95,8 +96,7 @@ func (s Spec) Start(ctx context.Context) (*proxycore.Handle, error) {
 	}
 	addr, err := p.awaitReady(ctx, port, orDefault(s.StartTimeout, defaultStartTimeout), s.CABundle)
 	if err != nil {
-		p.kill()
-		return nil, err
+		return nil, errors.Join(err, p.kill())
 	}
 	h, fail := proxycore.NewHandle(proxycore.HandleConfig{
 		Addr:     addr,

@@ -97,6 +97,36 @@ func TestShutdownIsLimitedByItsContext(t *testing.T) {
 	}
 }
 
+// The errors of a shutdown that came too late do not hide that something is left.
+func TestShutdownTellsWhatIsLeft(t *testing.T) {
+	t.Parallel()
+	left := errors.New("left")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range 20 { // whichever of the two ends is seen first
+		p := &process{tree: retiredTree(), leftErr: left,
+			stopping: make(chan struct{}), killing: make(chan struct{}), done: make(chan struct{})}
+		close(p.done)
+		if err := p.shutdown(ctx); !errors.Is(err, left) {
+			t.Fatalf("shutdown: %v; want what is left in it", err)
+		}
+	}
+}
+
+// Once the child is reaped its process id may be a stranger's, here this process's.
+func TestRetiredTreeIsEmpty(t *testing.T) {
+	t.Parallel()
+	if got := retiredTree().alive(); len(got) > 0 {
+		t.Errorf("alive = %v; want nobody", got)
+	}
+}
+
+func retiredTree() *tree {
+	retired := newTree(&os.Process{Pid: os.Getpid()}, "")
+	retired.retire(func() {})
+	return retired
+}
+
 // EX-12: a child that writes without end is neither blocked nor remembered whole.
 func TestFlood(t *testing.T) {
 	t.Parallel()

@@ -76,7 +76,7 @@ func awaitExit(pid int) {
 	}
 }
 
-// retire reaps the leader; no signal is sent through the tree afterwards.
+// retire reaps the leader; the tree has no members and gets no signal afterwards.
 func (t *tree) retire(reap func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -139,6 +139,9 @@ func (t *tree) alive() []int {
 
 // members looks for the tree in /proc; t.mu is held.
 func (t *tree) members() []procStat {
+	if t.retired {
+		return nil
+	}
 	all := readAllStats()
 	first := all[t.leader].start
 	verdict := make(map[int]bool, len(all))
