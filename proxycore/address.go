@@ -28,7 +28,7 @@ var (
 const nat64Bits = 96
 
 // guardBits says how narrow an address pattern must be to admit a: special is
-// false for public addresses, which any pattern admits. A special-purpose address
+// false and bits 0 for public addresses, which any pattern admits. A special-purpose address
 // is admitted only by a pattern that lies whole within the smallest block around
 // the address, and such a pattern has at least bits bits. So 0.0.0.0/0
 // admits the Internet and not 10.0.0.1, and 10.0.0.0/8 admits 10.0.0.1.
@@ -37,16 +37,22 @@ const nat64Bits = 96
 func guardBits(a netip.Addr) (bits int, special bool) {
 	if nat64WellKnown.Contains(a) {
 		// Public exactly when the address behind the translator is.
-		bits, special = guardBits(low4(a))
-		return nat64Bits + bits, special
+		if bits, special = guardBits(low4(a)); special {
+			bits += nat64Bits
+		}
+		return bits, special
 	}
 	blocks := specialBlocks6
 	if a.Is4() {
 		blocks = specialBlocks4
 	}
 	for i := range blocks {
-		if b := &blocks[i]; b.prefix.Contains(a) {
-			return b.prefix.Bits(), !b.global
+		switch b := &blocks[i]; {
+		case !b.prefix.Contains(a):
+		case b.global:
+			return 0, false
+		default:
+			return b.prefix.Bits(), true
 		}
 	}
 	if a.Is6() && !globalUnicast.Contains(a) {

@@ -47,7 +47,7 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 	hc := HandleConfig{
 		Attach:    s.attach,
 		SetFilter: func(f *Filter) error { s.SetFilter(f); return nil },
-		Shutdown:  s.Shutdown,
+		Shutdown:  s.drain,
 		Close:     s.Close,
 		NoProxy: func() string {
 			if s.admitsLoopback() {

@@ -4,6 +4,7 @@
 package proxycore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,7 +42,8 @@ type conn struct {
 	// Guarded by s.mu.
 	state     connState
 	target    Target
-	addr      netip.AddrPort
+	addr      netip.AddrPort     // what the tunnel is connected to
+	local     bool               // addr is one of this host's own
 	upstream  net.Conn           // the tunnel's other side
 	cancel    context.CancelFunc // ends the lookup or dial in progress
 	cut       bool
@@ -107,12 +109,11 @@ func (c *conn) serveOverLimit(mayLinger bool) {
 // leave ends the connection. A panic, in p, ends only the connection it
 // happened in.
 func (c *conn) leave(p any) {
+	c.close()
 	if p != nil {
 		c.s.log.Error("a connection's handler panicked", "client", c.rec.Client, "target", c.rec.Host, "panic", p, "stack", string(debug.Stack()))
-		c.close()
 		c.giveUp()
 	}
-	c.close()
 	c.s.mu.Lock()
 	c.s.forget(c)
 	c.s.mu.Unlock()
@@ -190,14 +191,14 @@ func (c *conn) deny(r *refusal) {
 }
 
 // giveUp hands in the record of a request that ends without a reply: the client
-// has gone, the server has ended, or the handler has panicked.
+// has gone, the tunnel has been cut already, the server has ended, or the handler
+// has panicked.
 func (c *conn) giveUp() {
-	if c.rec.Decision == "" {
-		c.rec.Decision = DecisionDeny
-	}
-	if c.rec.Reason == "" {
-		c.rec.Reason = DialError
-	}
+	c.s.mu.Lock()
+	why := c.cutReason
+	c.s.mu.Unlock()
+	c.rec.Decision = cmp.Or(c.rec.Decision, DecisionDeny)
+	c.rec.Reason = cmp.Or(c.rec.Reason, why, DialError)
 	c.record()
 }
 

@@ -115,18 +115,30 @@ func (c *conn) cancelWith(cancel context.CancelFunc) bool {
 // establish turns the connection into a tunnel, unless it has been cut, or the
 // policy has changed since the request was judged and now refuses it.
 func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPort) (bool, *refusal) {
+	local := c.s.local.has(plain(addr.Addr()))
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
 	if c.cut {
 		return false, nil
 	}
+	c.addr, c.local = addr, local
 	if now := c.s.filterFor(c.sv); now != judgedBy {
-		if d := judge(now, c.target, addr); !d.Allowed {
+		if d := c.judge(now); !d.Allowed {
 			return false, policyRefusal(d)
 		}
 	}
-	c.upstream, c.addr, c.state = upstream, addr, stateTunnel
+	c.upstream, c.state = upstream, stateTunnel
 	return true, nil
+}
+
+// judge gives f's verdict on the tunnel, by its target and the address it goes
+// to. s.mu is held.
+func (c *conn) judge(f *Filter) Decision {
+	d := f.DecideAddrs(c.target, []netip.Addr{c.addr.Addr()})
+	if d.Allowed && c.local {
+		d = f.decideOwn(c.addr.Addr(), c.target.Port)
+	}
+	return d
 }
 
 // tunnel is the goroutine of a connection that has been answered 200, until the

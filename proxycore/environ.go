@@ -103,10 +103,10 @@ func noProxyList(list string) string {
 	return strings.Join(keep, ",")
 }
 
-// mayBypass reports whether a NO_PROXY entry is a name or loopback.
+// mayBypass reports whether a NO_PROXY entry is a name, or nothing but loopback.
 func mayBypass(entry string) bool {
 	if p, err := netip.ParsePrefix(entry); err == nil {
-		return p.Addr().Unmap().IsLoopback()
+		return namesLoopback(p)
 	}
 	host := entry
 	if ap, err := netip.ParseAddrPort(entry); err == nil {

@@ -4,6 +4,7 @@
 package proxycore
 
 import (
+	"net/netip"
 	"slices"
 	"strings"
 	"testing"
@@ -55,6 +56,7 @@ func TestNoProxyNeverLeadsPastTheProxy(t *testing.T) {
 		"a.com,10.0.0.0/8,192.168.1.1,169.254.169.254":       "a.com",
 		"*,0.0.0.0/0,::/0,fd00::1,[fd00::1]:80,10.0.0.1:80":  "",
 		"::ffff:169.254.169.254,10/8,172.16.0.0/12":          "",
+		"127.0.0.0/0,127.0.0.0/7,::1/0,127.1.0.0/16,::1/128": "127.1.0.0/16,::1/128",
 	}
 	for in, want := range tests {
 		env := Environ(nil, Bouquet{ProxyURL: "http://x", NoProxy: in})
@@ -73,5 +75,21 @@ func TestNoProxyIsEmptyWhenLoopbackIsAdmitted(t *testing.T) {
 	w.h.SetFilter(allowing(t, "github.com"))
 	if env := strings.Join(w.h.Environ(nil), " "); !strings.Contains(env, "NO_PROXY="+defaultNoProxy) {
 		t.Errorf("Environ = %q, want the default NO_PROXY", env)
+	}
+}
+
+// A proxy that listens on every address is reached at loopback.
+func TestEnvironOfAWildcardListener(t *testing.T) {
+	t.Parallel()
+	for addr, want := range map[string]string{
+		"0.0.0.0:3128": "http://127.0.0.1:3128", "[::]:3128": "http://[::1]:3128", "192.0.2.1:3128": "http://192.0.2.1:3128",
+	} {
+		h, _ := NewHandle(HandleConfig{Addr: netip.MustParseAddrPort(addr)})
+		if env := h.Environ(nil); !slices.Contains(env, "HTTPS_PROXY="+want) {
+			t.Errorf("%s: Environ = %q, want %s", addr, env, want)
+		}
+		if got := h.Addr(); got != addr {
+			t.Errorf("Addr = %q, want %q", got, addr)
+		}
 	}
 }

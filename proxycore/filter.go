@@ -150,13 +150,8 @@ func (f *Filter) DecideAddrs(t Target, addrs []netip.Addr) Decision {
 		if rule := f.denied(a, t.Port); rule != nil {
 			return Decision{Reason: DeniedByRule, Rule: f.deny.pattern(rule)}
 		}
-		if localhost && a.IsLoopback() {
-			continue
-		}
-		if t.Addr == a {
-			continue
-		}
-		if !f.admits(a, t.Port) {
+		written := t.Addr == a || localhost && a.IsLoopback()
+		if !written && !f.admits(a, t.Port) {
 			return Decision{Reason: AddressNotAllowed}
 		}
 	}
@@ -172,10 +167,7 @@ func (f *Filter) decideAddr(a netip.Addr, port uint16) Decision {
 	if rule := f.denied(a, port); rule != nil {
 		return Decision{Reason: DeniedByRule, Rule: f.deny.pattern(rule)}
 	}
-	bits, special := guardBits(a)
-	if !special {
-		bits = 0
-	}
+	bits, _ := guardBits(a)
 	m := f.allow.addr(a, port, bits)
 	switch {
 	case m.hit != nil:
@@ -184,6 +176,19 @@ func (f *Filter) decideAddr(a netip.Addr, port uint16) Decision {
 		return Decision{Reason: PortNotAllowed, Rule: f.allow.pattern(m.nearest)}
 	}
 	return Decision{Reason: AddressNotAllowed}
+}
+
+// decideOwn judges an address of the host itself, which f has admitted as the
+// public one that it may be: it needs a pattern of its own, as a literal does.
+func (f *Filter) decideOwn(a netip.Addr, port uint16) Decision {
+	if a.IsLoopback() {
+		return Decision{Allowed: true} // special-purpose: no filter admits it unasked
+	}
+	d := f.decideAddr(plain(a), port)
+	if !d.Allowed {
+		return Decision{Reason: AddressNotAllowed, Rule: d.Rule}
+	}
+	return d
 }
 
 // denied returns the deny rule for an address or for one it carries inside.

@@ -99,12 +99,18 @@ func (h *Handle) SocketPath() string { return h.socket }
 func (h *Handle) CABundle() string { return h.c.CABundle }
 
 // Environ returns base, as os.Environ gives it, with the variables that lead a
-// child process to Addr; see [Environ]. Without a TCP listener the proxy
-// variables are only removed.
+// child process to Addr, at loopback if that is every address; see [Environ].
+// Without a TCP listener the proxy variables are only removed.
 func (h *Handle) Environ(base []string) []string {
 	b := Bouquet{CABundle: h.c.CABundle}
-	if addr := h.Addr(); addr != "" {
-		b.ProxyURL = "http://" + addr
+	if ap := h.c.Addr; ap.IsValid() {
+		switch ap.Addr() {
+		case netip.IPv4Unspecified():
+			ap = netip.AddrPortFrom(loopback[0], ap.Port())
+		case netip.IPv6Unspecified():
+			ap = netip.AddrPortFrom(loopback[1], ap.Port())
+		}
+		b.ProxyURL = "http://" + ap.String()
 	}
 	if h.c.NoProxy != nil {
 		b.NoProxy = h.c.NoProxy()
@@ -197,7 +203,7 @@ func (h *Handle) Err() error {
 
 // Shutdown drains the proxy: no new connection is accepted, tunnels run on until
 // they end or ctx is done, then Close. It returns ctx's error if tunnels had to
-// be cut.
+// be cut, joined with Close's.
 func (h *Handle) Shutdown(ctx context.Context) error {
 	var err error
 	if h.c.Shutdown != nil && !h.isOver() {
@@ -208,7 +214,8 @@ func (h *Handle) Shutdown(ctx context.Context) error {
 
 // Close ends the proxy at once. When it returns, no new connection is accepted,
 // every live tunnel has seen the end of its stream, sockets are unlinked, and no
-// goroutine and no descriptor of the proxy is left. It is idempotent. It must not
+// goroutine and no descriptor of the proxy is left. Its error says what went wrong
+// in it, such as a last record that could not be kept. It is idempotent. It must not
 // be called by [Config].Record, nor by the close function of a socket: it waits
 // for them.
 func (h *Handle) Close() error { return h.end.run() }

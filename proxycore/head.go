@@ -149,7 +149,7 @@ func (p *headParser) field(line []byte) error {
 	case equalFold(name, "transfer-encoding"):
 		p.body = true
 	case equalFold(name, "content-length"):
-		// "0" announces no body; twice, or spelled otherwise, it is a riddle.
+		// "0" announces no body; any other spelling of it, "0, 0" say, is a riddle.
 		p.body = p.body || string(value) != "0"
 	}
 	return nil

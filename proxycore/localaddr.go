@@ -23,7 +23,7 @@ type localAddrs struct {
 	addrs map[netip.Addr]bool
 }
 
-// refresh takes a new snapshot.
+// refresh takes a new snapshot. l.mu is held, or nobody else has l yet.
 func (l *localAddrs) refresh() error {
 	list, err := net.InterfaceAddrs()
 	if err != nil {
@@ -62,15 +62,16 @@ func (l *localAddrs) has(a netip.Addr) bool {
 // but it does not know which public addresses are the host's own.
 func (s *Server) checkLocal(f *Filter, t Target, addrs []netip.Addr) Decision {
 	for _, a := range addrs {
+		a = plain(a)
 		local := s.local.has(a)
 		if s.ownListener(a, t.Port, local) {
 			return Decision{Reason: AddressNotAllowed}
 		}
-		if !local || a.IsLoopback() {
-			continue // loopback is special-purpose: the filter has decided it
+		if !local {
+			continue
 		}
-		if d := f.Decide(Target{Addr: a, Port: t.Port}); !d.Allowed {
-			return Decision{Reason: AddressNotAllowed, Rule: d.Rule}
+		if d := f.decideOwn(a, t.Port); !d.Allowed {
+			return d
 		}
 	}
 	return Decision{Allowed: true}

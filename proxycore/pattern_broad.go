@@ -40,7 +40,8 @@ func broad(p netip.Prefix) bool {
 		return p.Bits() < broadBits6 && globalUnicast.Overlaps(p)
 	}
 	bits, special := guardBits(p.Addr())
-	return p.Bits() < broadBits4 && !(special && p.Bits() >= bits)
+	within := special && p.Bits() >= bits
+	return p.Bits() < broadBits4 && !within
 }
 
 // portsInWords names the ports of a pattern in a sentence.

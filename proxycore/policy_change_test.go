@@ -5,6 +5,7 @@ package proxycore
 
 import (
 	"context"
+	"errors"
 	"io"
 	"net"
 	"strings"
@@ -111,4 +112,72 @@ func TestRecordErrorClosesTheServer(t *testing.T) {
 			t.Errorf("%s: Close = %v", name, err)
 		}
 	}
+}
+
+// replyHook is a connection that calls f before the proxy's first reply.
+type replyHook struct {
+	net.Conn
+	f func()
+}
+
+func (c *replyHook) Write(b []byte) (int, error) {
+	c.f()
+	return c.Conn.Write(b)
+}
+
+type replyHooks struct {
+	net.Listener
+	f func()
+}
+
+func (l *replyHooks) Accept() (net.Conn, error) {
+	c, err := l.Listener.Accept()
+	if err != nil {
+		return nil, err
+	}
+	return &replyHook{c, l.f}, nil
+}
+
+// A tunnel that the policy cuts before the client has its 200 is recorded as what
+// it is.
+func TestTunnelCutBeforeTheReply(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []string{"github.com"}, nil)
+	l := listen(t)
+	if _, err := w.h.Attach(&replyHooks{l, func() { w.h.SetFilter(nil) }}, Listening{}); err != nil {
+		t.Fatal(err)
+	}
+	c := dialProxy(t, l.Addr().String()).send(head("github.com:443"))
+	expectEOF(t, c)
+	if r := w.record(); r.Decision != DecisionAllow || r.Reason != PolicyClosed {
+		t.Errorf("record = %+v, want allow, policy_closed", r)
+	}
+}
+
+// The records of the tunnels that Close cuts can be lost, too.
+func TestCloseReportsTheRecordsItLost(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(h *Handle) error{
+		"Close":    (*Handle).Close,
+		"Shutdown": func(h *Handle) error { return h.Shutdown(gone()) },
+	} {
+		w := newWorld(t, []string{"github.com"}, func(_ *world, b *BuiltIn) {
+			b.Record = func(Record) error { return errDisk }
+		})
+		w.tunnel("github.com:443")
+		w.tunnel("github.com:443")
+		if err := end(w.h); !errors.Is(err, errDisk) {
+			t.Errorf("%s = %v, want the record's error", name, err)
+		}
+		if err := w.h.Err(); err != nil {
+			t.Errorf("%s: Err = %v, want nil: the proxy did not end by itself", name, err)
+		}
+	}
+}
+
+// gone is a context that is done.
+func gone() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	return ctx
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"strings"
 	"time"
 )
 
@@ -28,7 +27,7 @@ func (s *Server) resolve(ctx context.Context, name string) ([]netip.Addr, error)
 	if addrs, ok := s.pins[name]; ok {
 		return addrs, nil
 	}
-	if name == "localhost" || strings.HasSuffix(name, ".localhost") {
+	if isLocalhost(name) {
 		return loopback, nil
 	}
 	ctx, cancel := withTimeout(ctx, s.cfg.DialTimeout)

@@ -5,6 +5,7 @@ package proxycore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,7 +44,8 @@ type Server struct {
 	refused  int // and those that were one too many
 	draining bool
 	ended    bool
-	err      error
+	err      error         // why the server ended by itself
+	late     error         // what it could not record while others ended it
 	changed  chan struct{} // closed at the next change that somebody waits for
 }
 
@@ -96,22 +98,13 @@ func (s *Server) SetFilter(f *Filter) {
 	s.filter = f
 	var cut []*conn
 	for c := range s.conns {
-		if c.state == stateTunnel && c.sv.o.Filter == nil && !judge(f, c.target, c.addr).Allowed {
+		if c.state == stateTunnel && c.sv.o.Filter == nil && !c.judge(f).Allowed {
 			c.markCut(PolicyClosed)
 			cut = append(cut, c)
 		}
 	}
 	s.mu.Unlock()
 	cutAll(cut)
-}
-
-// judge gives f's verdict on a tunnel to t that goes to addr.
-func judge(f *Filter, t Target, addr netip.AddrPort) Decision {
-	d := f.Decide(t)
-	if d.Allowed && t.Host != "" {
-		d = f.DecideAddrs(t, []netip.Addr{addr.Addr()})
-	}
-	return d
 }
 
 // filterFor is the filter in force for sv. s.mu is held.
@@ -144,19 +137,27 @@ func (s *Server) Err() error {
 // Close ends the server at once: listeners are closed, lookups and dials in
 // flight are cancelled, and both sides of every live tunnel see the end of the
 // stream. When it returns no goroutine of the server is left; a wait of more
-// than 5 s is logged with what it waits for. It is idempotent and returns nil. It
-// must not be called by Config.Record, which it waits for.
+// than 5 s is logged with what it waits for. It returns the first error of a record
+// that could not be kept meanwhile, nil otherwise, and is idempotent. It must not
+// be called by Config.Record, which it waits for.
 func (s *Server) Close() error {
 	s.end(nil)
 	<-s.done
-	return nil
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.late
 }
 
 // Shutdown drains the server: listeners and connections without a complete
 // request are closed, requests and tunnels run on until they are over or ctx is
 // done, and then the server is closed. It returns ctx's error if tunnels had to
-// be cut. It must not be called by Config.Record, which it waits for.
+// be cut, joined with Close's. It must not be called by Config.Record, which it waits for.
 func (s *Server) Shutdown(ctx context.Context) error {
+	return errors.Join(s.drain(ctx), s.Close())
+}
+
+// drain is the first half of Shutdown.
+func (s *Server) drain(ctx context.Context) error {
 	s.mu.Lock()
 	s.draining = true
 	var cut []*conn
@@ -170,9 +171,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.mu.Unlock()
 	closeAll(listeners)
 	cutAll(cut)
-	err := s.wait(ctx, nil)
-	s.Close()
-	return err
+	return s.wait(ctx, nil)
 }
 
 // fail ends the server because of err, without waiting.
@@ -186,6 +185,9 @@ func (s *Server) fail(err error) {
 func (s *Server) end(err error) {
 	s.mu.Lock()
 	if s.ended {
+		if s.err == nil && s.late == nil {
+			s.late = err
+		}
 		s.mu.Unlock()
 		return
 	}
