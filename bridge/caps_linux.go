@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -81,16 +82,15 @@ func checkUnprivileged() error {
 	return nil
 }
 
-// closeInherited closes what this process inherited without being meant to.
+// closeInherited closes what this process inherited without being meant to, and
+// marks keep, which it was meant to inherit, close-on-exec.
 // What the parent leaked lacks close-on-exec, or it would not be here;
 // everything that this program has opened itself since has it.
 func closeInherited(keep ...int) error {
 	return eachFD(func(fd int) error {
-		for _, k := range keep {
-			if fd == k {
-				unix.CloseOnExec(fd)
-				return nil
-			}
+		if slices.Contains(keep, fd) {
+			unix.CloseOnExec(fd)
+			return nil
 		}
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFD, 0)
 		if err != nil || flags&unix.FD_CLOEXEC != 0 {

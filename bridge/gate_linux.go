@@ -159,8 +159,7 @@ func (g *gate) attach(fds []int) (detach func(), err error) {
 		return nil, fmt.Errorf("bridge: use the sandbox's listener: %w", err)
 	}
 	detach, err = g.h.Attach(l, g.listen)
-	if err != nil {
-		l.Close()
+	if err != nil { // and l is closed
 		return nil, fmt.Errorf("bridge: attach the sandbox to the proxy: %w", err)
 	}
 	return detach, nil

@@ -13,7 +13,6 @@ import (
 	"strconv"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -58,7 +57,7 @@ func pry() error {
 func TestSandboxFirstProcess(t *testing.T) {
 	t.Parallel()
 	forEachMode(t, func(t *testing.T, m Mode) {
-		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
 		defer cancel()
 		cmd, err := Sandbox{Mode: m}.Command(ctx, newWorld(t).Handle, self, "helper", "pry")
 		if err != nil {
@@ -109,7 +108,7 @@ func TestSandboxParentKilledStopped(t *testing.T) {
 			}
 			return pids
 		}
-		if !eventually(3*time.Second, func() bool { return len(left()) == 0 }) {
+		if !eventually(func() bool { return len(left()) == 0 }) {
 			t.Errorf("processes %v outlive their parent", left())
 		}
 	})
@@ -150,7 +149,7 @@ func TestSandboxBwrapStays(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	cmd, err := Sandbox{Mode: Bwrap}.Command(ctx, newWorld(t).Handle, "true")
 	if err != nil {

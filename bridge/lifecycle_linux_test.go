@@ -85,7 +85,7 @@ func TestSandboxStop(t *testing.T) {
 		if err := cmd.Process.Signal(unix.SIGTSTP); err != nil {
 			t.Fatal(err)
 		}
-		if !eventually(5*time.Second, func() bool { return state() == "T" }) {
+		if !eventually(func() bool { return state() == "T" }) {
 			t.Errorf("state of the command after SIGTSTP = %q, want T", state())
 		}
 		if err := cmd.Process.Signal(unix.SIGCONT); err != nil {
@@ -169,7 +169,7 @@ func TestSandboxParentKilled(t *testing.T) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		if !eventually(2*time.Second, func() bool { return len(processes(t, mark)) == 0 }) {
+		if !eventually(func() bool { return len(processes(t, mark)) == 0 }) {
 			t.Errorf("processes %v outlive their parent", processes(t, mark))
 		}
 		_ = cmd.Wait()
@@ -189,7 +189,7 @@ func TestSandboxSupervisorKilled(t *testing.T) {
 		if err := cmd.Wait(); err == nil {
 			t.Error("a killed sandbox ended with status 0")
 		}
-		if !eventually(2*time.Second, func() bool { return len(processes(t, mark)) == 0 }) {
+		if !eventually(func() bool { return len(processes(t, mark)) == 0 }) {
 			t.Errorf("processes %v outlive their supervisor", processes(t, mark))
 		}
 	})
@@ -206,13 +206,11 @@ func TestSandboxContext(t *testing.T) {
 			t.Fatal(err)
 		}
 		start(t, cmd)
-		began := time.Now()
 		cancel()
-		if err := cmd.Wait(); err == nil {
-			t.Error("a cancelled sandbox ended with status 0")
-		}
-		if took := time.Since(began); took > killDelay-time.Second {
-			t.Errorf("cancelling took %v", took)
+		_ = cmd.Wait()
+		// And not -1, for a supervisor that had to be killed itself.
+		if got := cmd.ProcessState.ExitCode(); got != 128+int(unix.SIGKILL) {
+			t.Errorf("status of a cancelled sandbox = %d, want %d", got, 128+int(unix.SIGKILL))
 		}
 		if left := processes(t, mark); len(left) != 0 {
 			t.Errorf("processes %v are left after the cancelled command was waited for", left)
@@ -254,13 +252,13 @@ func TestSandboxUnstarted(t *testing.T) {
 			t.Fatal(err)
 		}
 		cancel()
-		if !eventually(5*time.Second, func() bool { return countFDs() <= before }) {
+		if !eventually(func() bool { return countFDs() <= before }) {
 			t.Errorf("%d descriptors after the context's end, before %d", countFDs(), before)
 		}
 		if _, err := (Sandbox{Mode: m}).Command(context.Background(), w.Handle, "true"); err != nil {
 			t.Fatal(err)
 		}
-		if !eventually(5*time.Second, func() bool { runtime.GC(); return countFDs() <= before }) {
+		if !eventually(func() bool { runtime.GC(); return countFDs() <= before }) {
 			t.Errorf("%d descriptors after the command is forgotten, before %d", countFDs(), before)
 		}
 	})

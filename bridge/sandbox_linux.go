@@ -100,10 +100,8 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}
-	var errNet, errPID error
-	p.NetNS, errNet = namespace("net")
-	p.PIDNS, errPID = namespace("pid")
-	return p, errors.Join(errNet, errPID)
+	p.NetNS, p.PIDNS, err = hostNamespaces()
+	return p, err
 }
 
 // bypassesLoopback reports whether NO_PROXY must be empty: the policy admits

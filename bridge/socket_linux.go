@@ -46,10 +46,8 @@ func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Han
 		return nil, err
 	}
 	detach, err := h.Attach(b.listener, proxycore.Listening{Name: b.path})
-	if err != nil {
-		err = errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
-		b.listener.Close()
-		return nil, err
+	if err != nil { // and the listener is closed
+		return nil, errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
 	}
 	return h.WithSocket(b.path, sync.OnceValue(func() error {
 		err := b.remove() // first, so that nobody finds a path that leads nowhere

@@ -36,7 +36,7 @@ func startSocket(t *testing.T, s Socket, h *proxycore.Handle) *proxycore.Handle 
 
 // tunnel asks the proxy behind the socket for a tunnel and returns what it says.
 func tunnel(path, target string) (string, error) {
-	c, err := net.DialTimeout("unix", path, 5*time.Second)
+	c, err := net.DialTimeout("unix", path, patience)
 	if err != nil {
 		return "", err
 	}
@@ -115,7 +115,7 @@ func TestSocketClose(t *testing.T) {
 	if exists(filepath.Dir(h.SocketPath())) {
 		t.Error("the socket's directory is there after Close")
 	}
-	_ = c.SetReadDeadline(time.Now().Add(5 * time.Second))
+	_ = c.SetReadDeadline(time.Now().Add(patience))
 	if _, err := c.Read(make([]byte, 1)); err == nil || errors.Is(err, os.ErrDeadlineExceeded) {
 		t.Errorf("read from the proxy after Close: %v, want the end", err)
 	}

@@ -170,7 +170,11 @@ func killer(pid int) func() {
 // meet waits for the process that is to get the signals, and lets it go on.
 func (c *charge) meet() bool {
 	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	n, oobn, _, _, err := unix.Recvmsg(c.super, b, oob, unix.MSG_CMSG_CLOEXEC)
+	var n, oobn int
+	err := error(unix.EINTR)
+	for errors.Is(err, unix.EINTR) {
+		n, oobn, _, _, err = unix.Recvmsg(c.super, b, oob, unix.MSG_CMSG_CLOEXEC)
+	}
 	if err != nil || n == 0 {
 		return false
 	}

@@ -137,6 +137,7 @@ type proc struct {
 	stderr *syncBuffer
 	tmp    string // its TMPDIR and XDG_RUNTIME_DIR
 	waited chan struct{}
+	timer  *time.Timer // kills it when patience is over; stopped by its end
 }
 
 // syncBuffer is a bytes.Buffer for two goroutines.
@@ -192,7 +193,7 @@ func (p *proc) start() *proc {
 	if err := p.cmd.Start(); err != nil {
 		p.t.Fatal(err)
 	}
-	timer := time.AfterFunc(patience, func() {
+	p.timer = time.AfterFunc(patience, func() {
 		p.t.Errorf("sallyport %q did not end, or left something behind that holds its output; stderr:\n%s", p.cmd.Args[1:], p.stderr)
 		_ = p.cmd.Process.Kill()
 		out.Close()
@@ -201,7 +202,6 @@ func (p *proc) start() *proc {
 		p.stdin.Close()
 		_ = p.cmd.Process.Kill()
 		p.wait()
-		timer.Stop()
 	})
 	return p
 }
@@ -257,6 +257,7 @@ func (p *proc) wait() int {
 	case <-p.waited:
 	default:
 		_ = p.cmd.Wait()
+		p.timer.Stop()
 		close(p.waited)
 	}
 	return p.cmd.ProcessState.ExitCode()

@@ -110,13 +110,9 @@ func TestRunKilledTakesItsSandboxAlong(t *testing.T) {
 			p := newProc(t, "run", "--allow", "a.com", "--sandbox", mode, "--", "sh", "-c",
 				"trap '' TERM HUP INT; (trap '' TERM HUP INT; setsid sh -c 'sleep 1000 & sleep 1000') & echo up; sleep 1000").start()
 			p.line()
-			start := time.Now()
 			p.signal(syscall.SIGKILL)
-			if got := p.rest(); got != "" {
+			if got := p.rest(); got != "" { // all in the sandbox hold it, and would for longer than patience
 				t.Errorf("got %q, want nothing", got)
-			}
-			if took := time.Since(start); took > 2*time.Second {
-				t.Errorf("the sandbox outlived sallyport by %v", took)
 			}
 			p.wait()
 			p.clean()

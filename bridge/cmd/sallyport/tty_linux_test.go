@@ -34,7 +34,7 @@ func (p *proc) startTTY() (far *os.File) {
 		p.t.Fatal(err)
 	}
 	p.stdin, p.stdout = near, bufio.NewReader(near)
-	timer := time.AfterFunc(patience, func() {
+	p.timer = time.AfterFunc(patience, func() {
 		p.t.Errorf("sallyport %q did not end", p.cmd.Args[1:])
 		_ = p.cmd.Process.Kill()
 		near.Close()
@@ -42,7 +42,6 @@ func (p *proc) startTTY() (far *os.File) {
 	p.t.Cleanup(func() {
 		_ = p.cmd.Process.Kill()
 		p.wait()
-		timer.Stop()
 		near.Close()
 		far.Close()
 	})

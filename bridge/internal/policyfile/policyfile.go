@@ -95,29 +95,30 @@ func LoadList(name string) ([]Pattern, error) {
 	return ParseList(name, data)
 }
 
-// read returns the content of the named file without a byte order mark.
+// read returns the content of the named file.
 func read(name string) ([]byte, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, fmt.Errorf("%s: cannot be opened: %w", name, err)
+		return nil, fmt.Errorf("%s: cannot be opened: %w", name, withoutPath(err))
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, MaxBytes+1))
 	if err != nil {
-		var path *os.PathError
-		if errors.As(err, &path) {
-			err = path.Err
-		}
-		return nil, fmt.Errorf("%s: cannot be read: %w", name, err)
+		return nil, fmt.Errorf("%s: cannot be read: %w", name, withoutPath(err))
 	}
 	if len(data) > MaxBytes {
 		return nil, &Error{File: name, Problem: fmt.Sprintf("is larger than %d MiB, which no policy is", MaxBytes>>20)}
 	}
 	return data, nil
+}
+
+// withoutPath takes the operation and the path out of an error that names the file anyway.
+func withoutPath(err error) error {
+	var path *os.PathError
+	if errors.As(err, &path) {
+		return path.Err
+	}
+	return err
 }
 
 // clean removes a byte order mark and refuses what is not UTF-8 text.
