@@ -7,16 +7,17 @@ import (
 	"encoding/xml"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/onsi/ginkgo/v2"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/conformance/internal/mutant"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
+	"github.com/sallyport-dev/sallyport/conformance/internal/rerun"
 	"github.com/sallyport-dev/sallyport/fixtures"
 )
 
@@ -37,9 +38,9 @@ func TestMain(m *testing.M) {
 // in the environment what it is to do: it is the same test, so that none is left for the parent to skip.
 func inside(t *testing.T, test, what string, args ...string) (string, error) {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], append([]string{"-test.run=^" + test + "$", "-test.v"}, args...)...)
-	cmd.Env = append(os.Environ(), envInside+"="+what)
-	out, err := cmd.CombinedOutput()
+	ctx, cancel := rerun.Context(t, 4*time.Minute)
+	defer cancel()
+	out, err := rerun.Output(ctx, []string{envInside + "=" + what}, append([]string{"-test.run=^" + test + "$", "-test.v"}, args...)...)
 	return string(out), err
 }
 
@@ -56,6 +57,7 @@ func TestBinding(t *testing.T) {
 		passes   bool
 		failures []string
 		says     []string
+		args     []string
 	}{
 		{what: "good", passes: true},
 		{what: "mutant", failures: []string{"DENY-002.no-dial", "DENY-002.no-lookup"},
@@ -64,12 +66,13 @@ func TestBinding(t *testing.T) {
 		{what: "embedded", passes: true, says: []string{"theirs ran"}},
 		{what: "stale", failures: []string{"DENY-001.no-tunnel"}, says: []string{"STALE", "take it out"}},
 		{what: "twice", passes: true},
+		{what: "filtered", passes: true, args: []string{"-ginkgo.focus=DENY-003"}, says: []string{"partial: reference"}},
 		{what: "incomplete", says: []string{"claims no entry point"}},
 	} {
 		t.Run(c.what, func(t *testing.T) {
 			t.Parallel()
 			junit := filepath.Join(t.TempDir(), "junit.xml")
-			out, err := inside(t, "TestBinding", c.what, "-ginkgo.junit-report="+junit)
+			out, err := inside(t, "TestBinding", c.what, append(c.args, "-ginkgo.junit-report="+junit)...)
 			if (err == nil) != c.passes {
 				t.Fatalf("passed: %v, want %v (%v)\n%s", err == nil, c.passes, err, out)
 			}
@@ -132,6 +135,8 @@ func insideBinding(t *testing.T, what string) {
 	case "twice":
 		conformance.Run(t, good, conformance.Select(few))
 		conformance.Run(t, mutant.Backend(mutant.Unix), conformance.Select(few))
+	case "filtered":
+		conformance.Run(t, good)
 	case "incomplete":
 		conformance.Run(t, conformance.Backend{Name: "x", Start: good.Start})
 	case "embedded":

@@ -148,7 +148,7 @@ func (x *X) Try(p *Proxy, cases []Case) []Observation {
 func (x *X) exchange(p *Proxy, c Case) Observation {
 	conn, err := p.Dial()
 	if err != nil {
-		return Observation{Case: c, Evidence: oracle.Evidence{Answer: err.Error()}}
+		return Observation{Case: c, Evidence: oracle.Evidence{Unreached: true, Answer: err.Error()}}
 	}
 	defer conn.Close()
 	client := &Client{Conn: conn, R: bufio.NewReader(conn), x: x}

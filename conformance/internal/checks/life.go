@@ -7,12 +7,16 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	. "github.com/onsi/gomega"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
+	"github.com/sallyport-dev/sallyport/conformance/internal/world"
 )
 
 func lifeChecks() []check.Check {
@@ -171,11 +175,13 @@ func stopTwice(x *check.X) {
 func stopInProgress(x *check.X) {
 	p := x.MustStart(coreConfig)
 	x.Control(p, "before")
+	mark := x.Mark()
 	for _, text := range []string{
 		"CONNECT allowed", check.Head("silent.example.com:443"), check.Head("blackhole.example.com:80"),
 	} {
 		x.Client(p).Send(text)
 	}
+	inProgress(x, p, mark)
 	begin := time.Now()
 	x.Saw(oracle.Lifecycle).Expect(p.End()).To(Succeed(), "Stop")
 	took := time.Since(begin)
@@ -183,6 +189,15 @@ func stopInProgress(x *check.X) {
 	if took > x.Bound() {
 		x.Fail(oracle.Lifecycle, "Stop took %v while a head, a lookup and a dial were in progress, want at most %v", took, x.Bound())
 	}
+}
+
+// inProgress waits until the lookup and the dial are under way: a Stop before that would have nothing to wait for.
+func inProgress(x *check.X, p *check.Proxy, mark world.Mark) {
+	x.Saw(oracle.Control).Eventually(func() bool {
+		seen := x.Since(mark, p)
+		asked := slices.ContainsFunc(seen.Queries, func(q string) bool { return strings.HasSuffix(q, " silent.example.com") })
+		return asked && slices.Contains(seen.Attempts, netip.AddrPortFrom(x.World.Addr("blackhole.example.com"), 80))
+	}).WithTimeout(x.Bound()).WithPolling(10*time.Millisecond).Should(BeTrue(), "a lookup and a dial in progress")
 }
 
 func separatePolicies(x *check.X) {

@@ -60,7 +60,11 @@ func script(x *check.X, actions []probe.Action) string {
 		actions = []probe.Action{}
 	}
 	for i := range actions {
-		actions[i].Timeout = int(x.Bound() / time.Millisecond / 2)
+		timeout := x.Bound() / 2 // most of these are not to work, and the witness sees what comes of them later
+		if actions[i].Do == "proxy" {
+			timeout = x.Bound() // as for a client outside
+		}
+		actions[i].Timeout = int(timeout / time.Millisecond)
 	}
 	text, err := json.Marshal(actions)
 	if err != nil {
@@ -261,22 +265,26 @@ func follow(x *check.X, p *check.Proxy, op string, args ...string) (*exec.Cmd, *
 	return cmd, r
 }
 
-func mustEOF(x *check.X, r *os.File, what string) {
+// mustEOF returns what was said before the last process was gone.
+func mustEOF(x *check.X, r *os.File, what string) string {
 	r.SetReadDeadline(time.Now().Add(x.Bound()))
-	if _, err := io.Copy(io.Discard, r); err != nil {
+	said, err := io.ReadAll(r)
+	if err != nil {
 		x.Fail(oracle.Process, "%s: a process of the sandbox is still there after %v", what, x.Bound())
 	}
+	return string(said)
 }
 
 func children(x *check.X) {
 	cmd, r := follow(x, x.Core(), probe.OpLinger)
 	err := cmd.Wait()
 	x.Saw(oracle.Process).Expect(status(err)).To(BeZero(), "the command: %v", err)
-	mustEOF(x, r, "after the command's end")
+	said := mustEOF(x, r, "after the command's end")
+	x.Saw(oracle.Process).Expect(said).NotTo(BeEmpty(), "what the background child says: that there was one")
 }
 
 func launcherKilled(x *check.X) {
-	cmd, r := follow(x, x.Core(), probe.OpHold, "forever")
+	cmd, r := follow(x, x.Core(), probe.OpHold)
 	r.SetReadDeadline(time.Now().Add(x.Patience()))
 	if _, err := r.Read(make([]byte, 64)); err != nil {
 		x.Note(oracle.Process, "the command in the sandbox has not started: %v", err)

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"sync"
@@ -18,6 +17,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
+	"github.com/sallyport-dev/sallyport/conformance/internal/rerun"
 	"github.com/sallyport-dev/sallyport/fixtures"
 )
 
@@ -28,19 +28,25 @@ const (
 	envJob  = "CONFORMANCE_TEST_JOB" // a job in JSON
 	envOut  = "CONFORMANCE_TEST_OUT" // path of the file for the report
 	workers = 6
+	// most is how long a run may take: the reference in its sandbox needs most of a minute with -race.
+	most = 4 * time.Minute
 	// scale shortens what the suite waits for: most of a mutant's time is spent on what does not come.
 	scale = 0.3
 )
 
 func TestMain(m *testing.M) {
-	if os.Getenv(envJob) == "" {
+	do, what := work, os.Getenv(envJob)
+	if what == "" {
+		do, what = inSandbox, os.Getenv(envSandbox)
+	}
+	if what == "" {
 		os.Exit(m.Run())
 	}
 	if err := fixtures.Enter(); err != nil {
 		fmt.Fprintln(os.Stderr, "the fake Internet cannot be entered here:", err)
 		os.Exit(1)
 	}
-	if err := work(os.Getenv(envJob), os.Getenv(envOut)); err != nil {
+	if err := do(what); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
@@ -48,7 +54,7 @@ func TestMain(m *testing.M) {
 }
 
 // work is the life of a child.
-func work(text, out string) error {
+func work(text string) error {
 	var j job
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
@@ -67,7 +73,7 @@ func work(text, out string) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(out, b, 0o600)
+	return os.WriteFile(os.Getenv(envOut), b, 0o600)
 }
 
 // runJobs returns the reports in the order of the jobs.
@@ -82,7 +88,7 @@ func runJobs(t *testing.T, all []job) []*conformance.Report {
 	for range min(workers, len(all)) {
 		wg.Go(func() {
 			for i := range queue {
-				out[i], errs[i] = child(filepath.Join(dir, strconv.Itoa(i)), all[i])
+				out[i], errs[i] = child(t, filepath.Join(dir, strconv.Itoa(i)), all[i])
 			}
 		})
 	}
@@ -98,19 +104,19 @@ func runJobs(t *testing.T, all []job) []*conformance.Report {
 	return out
 }
 
-func child(out string, j job) (*conformance.Report, error) {
+func child(t *testing.T, out string, j job) (*conformance.Report, error) {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
 	}
-	cmd := exec.Command(os.Args[0])
-	cmd.Env = append(os.Environ(), envJob+"="+string(text), envOut+"="+out, "GORACE=atexit_sleep_ms=0")
+	env := []string{envJob + "=" + string(text), envOut + "=" + out, "GORACE=atexit_sleep_ms=0"}
 	if j.Fault != "" {
 		// Many of them at once: threads and collections would cost more than they bring.
-		cmd.Env = append(cmd.Env, "GOMAXPROCS=1", "GOGC=400")
+		env = append(env, "GOMAXPROCS=1", "GOGC=400")
 	}
-	cmd.WaitDelay = 10 * time.Second // some mutants leave processes behind that hold the output open
-	if said, err := cmd.CombinedOutput(); err != nil && !errors.Is(err, exec.ErrWaitDelay) {
+	ctx, cancel := rerun.Context(t, most)
+	defer cancel()
+	if said, err := rerun.Output(ctx, env); err != nil {
 		return nil, fmt.Errorf("%s: %w\n%s", j.name(), err, said)
 	}
 	if text, err = os.ReadFile(out); err != nil {

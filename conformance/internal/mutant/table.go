@@ -106,6 +106,7 @@ func policyMutants() []Mutant {
 		Mutant{Fault: OnlyIPv4, Check: "ADDR-015.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: DialsItself, Check: "ADDR-016.no-recursion", Kind: oracle.ClientStatus},
 		Mutant{Fault: OnlyHTTPS, Check: "PORT-001.http", Kind: oracle.OriginDial},
+		Mutant{Fault: UpgradesHTTP, Check: "PORT-001.http", Kind: oracle.OriginDial},
 		Mutant{Fault: PortIgnored, Check: "PORT-002.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: PortIgnored, Check: "PORT-004.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: SharedPolicy, Check: "LIFE-008.separate-policies", Kind: oracle.OriginDial, Entry: TCP},

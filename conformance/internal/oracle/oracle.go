@@ -43,6 +43,8 @@ type Evidence struct {
 	Status int
 	// Ended: no answer, and the connection was ended. TimedOut: no answer at all in time.
 	Ended, TimedOut bool
+	// Unreached: the proxy did not take the connection, so that the request was never made.
+	Unreached bool
 	// Echo: bytes went through the tunnel and came back.
 	Echo bool
 	// Dials are the addresses connected to or attempted; Queries the questions to the name server.
@@ -68,6 +70,9 @@ type Expectation struct {
 // may have opened. It says nothing of how the proxy puts its refusal.
 func Contained(e Evidence, x Expectation) []Finding {
 	var out []Finding
+	if e.Unreached {
+		out = append(out, Finding{Control, "the proxy cannot be reached: " + e.Answer})
+	}
 	if len(e.Dials) > 0 {
 		out = append(out, Finding{OriginDial, "reached " + join(e.Dials)})
 	}
@@ -82,6 +87,9 @@ func Contained(e Evidence, x Expectation) []Finding {
 
 // Answered judges the answer to a refused request by the client alone.
 func Answered(e Evidence, x Expectation) []Finding {
+	if e.Unreached {
+		return []Finding{{Control, "the proxy cannot be reached: " + e.Answer}}
+	}
 	if slices.Contains(x.Status, e.Status) || (x.MayClose && e.Status == 0 && e.Ended) {
 		return nil
 	}
@@ -90,6 +98,9 @@ func Answered(e Evidence, x Expectation) []Finding {
 
 // Allowed judges a request that the policy allows: a tunnel that carries bytes, to the right origin.
 func Allowed(e Evidence, x Expectation) []Finding {
+	if e.Unreached {
+		return []Finding{{Control, "the proxy cannot be reached: " + e.Answer}}
+	}
 	if !slices.Contains(x.Status, e.Status) {
 		return []Finding{{ClientStatus, fmt.Sprintf("got %s, want %s", e.Answer, want(x))}}
 	}

@@ -34,6 +34,7 @@ func TestContained(t *testing.T) {
 		{"closed without a word", Evidence{Ended: true}, Expectation{}, nil},
 		{"no answer at all", Evidence{TimedOut: true}, Expectation{}, nil},
 		{"any other status", Evidence{Status: 502}, Expectation{}, nil},
+		{"never asked", Evidence{Unreached: true}, Expectation{}, []Kind{Control}},
 		{"tunnel", Evidence{Status: 200}, Expectation{}, []Kind{ClientStatus}},
 		{"refused after dialling", Evidence{Status: 403, Dials: []netip.AddrPort{right}}, Expectation{}, []Kind{OriginDial}},
 		{"refused after asking", Evidence{Status: 403, Queries: []string{"A x"}}, Expectation{}, []Kind{DNSQuery}},
@@ -65,6 +66,7 @@ func TestAnswered(t *testing.T) {
 		{"silence where it may close", Evidence{TimedOut: true}, Expectation{Status: []int{400}, MayClose: true}, []Kind{ClientStatus}},
 		{"a wrong status, then closed", Evidence{Status: 500, Ended: true}, Expectation{Status: []int{400}, MayClose: true}, []Kind{ClientStatus}},
 		{"nothing expected", Evidence{}, Expectation{}, []Kind{ClientStatus}},
+		{"never asked", Evidence{Unreached: true}, Expectation{Status: []int{400}, MayClose: true}, []Kind{Control}},
 	} {
 		if got := kinds(Answered(c.e, c.x)); !slices.Equal(got, c.want) {
 			t.Errorf("%s: got %v, want %v", c.name, got, c.want)
@@ -82,6 +84,7 @@ func TestAllowed(t *testing.T) {
 	}{
 		{"tunnel", Evidence{Status: 200, Echo: true, Dials: []netip.AddrPort{right}}, nil},
 		{"refused", Evidence{Status: 403}, []Kind{ClientStatus}},
+		{"never asked", Evidence{Unreached: true}, []Kind{Control}},
 		{"200 and no echo", Evidence{Status: 200, Dials: []netip.AddrPort{right}}, []Kind{ClientStream}},
 		{"somewhere else", Evidence{Status: 200, Echo: true, Dials: []netip.AddrPort{wrong}}, []Kind{OriginDial}},
 		{"there and somewhere else", Evidence{Status: 200, Echo: true, Dials: []netip.AddrPort{right, wrong}}, []Kind{OriginDial}},

@@ -111,6 +111,8 @@ type pipeConn struct {
 	in   *os.File // frames to the probe
 	out  *os.File // frames from the probe
 	once sync.Once
+	// patience is how long the sandbox may take to end once its command has.
+	patience time.Duration
 
 	mu   sync.Mutex // guards writes
 	rest []byte
@@ -132,7 +134,7 @@ func Pipe(cmd *exec.Cmd, timeout time.Duration) (Conn, error) {
 	err = cmd.Start()
 	inR.Close()
 	outW.Close()
-	c := &pipeConn{cmd: cmd, in: inW, out: outR}
+	c := &pipeConn{cmd: cmd, in: inW, out: outR, patience: timeout}
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("conformance: starting the probe in the sandbox: %w", err), inW.Close(), outR.Close())
 	}
@@ -197,11 +199,14 @@ func (c *pipeConn) CloseWrite() error { return c.frame(frameEOF) }
 
 func (c *pipeConn) Reset() error { return errors.Join(c.frame(frameReset), c.Close()) }
 
-// Close closes the pipes, which ends the probe, and waits for it.
+// Close closes the pipes, which ends the probe, and waits for it. A sandbox that goes on without its command is
+// killed: what becomes of it then is not for the one who only wanted a connection to say.
 func (c *pipeConn) Close() error {
 	c.once.Do(func() {
 		c.in.Close()
 		c.out.Close()
+		kill := time.AfterFunc(c.patience, func() { c.cmd.Process.Kill() })
+		defer kill.Stop()
 		c.cmd.Wait()
 	})
 	return nil

@@ -5,6 +5,7 @@ package probe
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -27,7 +28,7 @@ const (
 	OpExit   = "exit"   // exits with the status of the third argument
 	OpSignal = "signal" // kills itself with the signal number of the third argument
 	OpLinger = "linger" // starts a child in a session of its own that keeps standard output open, then exits
-	OpHold   = "hold"   // writes a line and waits for the end of standard input, or for its death
+	OpHold   = "hold"   // writes a line and waits for its death, whatever becomes of standard input
 	OpCopy   = "copy"   // copies standard input to standard output
 )
 
@@ -35,6 +36,7 @@ func init() {
 	if len(os.Args) < 3 || os.Args[1] != Argument {
 		return
 	}
+	go endUnread()
 	os.Exit(run(os.Args[2], os.Args[3:]))
 }
 
@@ -62,10 +64,10 @@ func run(op string, args []string) int {
 		err = linger()
 	case OpHold:
 		fmt.Println("holding")
-		_, err = io.Copy(io.Discard, os.Stdin)
-		if arg == "forever" {
-			block()
+		if arg == tell {
+			os.NewFile(3, "the one who waits").Close()
 		}
+		block()
 	case OpCopy:
 		_, err = io.Copy(os.Stdout, os.Stdin)
 	default:
@@ -78,20 +80,30 @@ func run(op string, args []string) int {
 	return 0
 }
 
-// block waits far longer than any check does. It ends in the end, because there are sandboxes at fault
-// that leave their processes behind.
+// block waits far longer than any check does. It ends in the end, because there are sandboxes at fault that leave
+// their processes behind, and some of them lose standard output, see endUnread.
 func block() { <-time.After(time.Minute) }
 
-// linger leaves a child behind that ignores the end of everything but itself.
+// tell is the argument of a hold that closes descriptor 3 once it holds.
+const tell = "tell"
+
+// linger leaves a child behind that ignores the end of everything but itself, once it runs.
 func linger() error {
 	self, err := os.Executable()
 	if err != nil {
 		return err
 	}
-	cmd := exec.Command(self, Argument, OpHold, "forever")
-	cmd.Stdout = os.Stdout
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd := exec.Command(self, Argument, OpHold, tell)
+	cmd.Stdout, cmd.ExtraFiles = os.Stdout, []*os.File{w}
 	detach(cmd)
-	return cmd.Start()
+	err = errors.Join(cmd.Start(), w.Close())
+	io.Copy(io.Discard, r)
+	return err
 }
 
 // Action is one thing the probe tries inside the sandbox.

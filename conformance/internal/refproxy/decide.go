@@ -108,6 +108,9 @@ func (p *Proxy) dial(client net.Conn, t target, addrs []netip.Addr) (*net.TCPCon
 	ctx, cancel := context.WithTimeout(p.ctx, dialTimeout)
 	defer cancel()
 	var errs []error
+	if p.o.Faults.Has(UpgradesHTTP) && t.port == 80 {
+		t.port = 443
+	}
 	if p.o.Faults.Has(FirstAnswerChecked) {
 		addrs = addrs[len(addrs)-1:]
 	}

@@ -36,6 +36,7 @@ const (
 	PortIgnored        Fault = "port-ignored"         // the policy forgets the port
 	OnlyHTTPS          Fault = "only-https"           // a line without a port means 443 alone
 	OnlyHTTP           Fault = "only-http"            // or 80 alone
+	UpgradesHTTP       Fault = "upgrades-http"        // dials 443 where 80 was asked for
 	AddressPortIgnored Fault = "address-port-ignored" // address lines forget the port
 	LocalhostOpen      Fault = "localhost-open"       // localhost needs no permission
 	LiteralsOpen       Fault = "literals-open"        // addresses need no permission

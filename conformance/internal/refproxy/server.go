@@ -22,7 +22,9 @@ import (
 
 const (
 	maxHead     = 8 << 10
-	dialTimeout = 5 * time.Second
+	// dialTimeout also bounds lookups. With the fault CloseWaits a Stop takes as long: longer than the mutants' bound
+	// for it, and not so long that the engine takes it for a Stop that hangs.
+	dialTimeout = 2500 * time.Millisecond
 )
 
 // Options is what a reference proxy is started with.

@@ -9,7 +9,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
+	"slices"
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/conformance/vectors"
@@ -37,7 +39,7 @@ func Open() (*World, error) {
 	if !fixtures.Inside() {
 		return nil, ErrOutside
 	}
-	fake, err := fixtures.NewWorld(fixtures.Options{ResolvConf: "options timeout:1 attempts:1"})
+	fake, err := fixtures.NewWorld(fixtures.Options{ResolvConf: "options timeout:5 attempts:1"})
 	if err != nil {
 		return nil, fmt.Errorf("conformance: starting the fake Internet: %w", err)
 	}
@@ -74,8 +76,16 @@ func (w *World) furnish() error {
 	return nil
 }
 
-// Close ends everything.
-func (w *World) Close() error { return w.fake.Close() }
+// Close ends everything, the takes of a check that hangs included: an origin waits for them.
+func (w *World) Close() error {
+	w.mu.Lock()
+	takes := slices.Collect(maps.Values(w.takes))
+	w.mu.Unlock()
+	for _, t := range takes {
+		t.Close()
+	}
+	return w.fake.Close()
+}
 
 // Addr returns the first address of a name of the world.
 func (w *World) Addr(name string) netip.Addr {
