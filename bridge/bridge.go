@@ -117,7 +117,7 @@ type Session struct {
 // Run starts cmd, waits for it and returns its exit status; see Sandbox.Command
 // for the statuses. The error is non-nil, and the status ExitFailed, when cmd could
 // not be started or waited for. The real terminal is in its old mode again when
-// Run returns, whatever happened. Run returns no error for a status other than 0.
+// Run returns, whatever happened; when it hangs up, so does the pty. Run returns no error for a status other than 0.
 func (s Session) Run(cmd *exec.Cmd) (status int, err error) { return s.run(cmd) }
 
 // WantsTerminal reports whether stdin is a terminal in whose foreground this
