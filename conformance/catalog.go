@@ -30,8 +30,9 @@ type CheckInfo struct {
 	Needs       []string `json:"needs,omitempty"`
 	Unclaimed   string   `json:"unclaimed,omitempty"`
 	Slow        bool     `json:"slow,omitempty"`
-	// Rule is the text of the requirement; Anchor its place in SPEC.md.
+	// Rule is the text of the requirement, Why its reason; Anchor is its place in SPEC.md.
 	Rule   string `json:"-"`
+	Why    string `json:"-"`
 	Anchor string `json:"anchor"`
 }
 
@@ -43,7 +44,7 @@ func Catalog() []CheckInfo {
 		r := spec[c.Requirement()]
 		out = append(out, CheckInfo{
 			ID: c.ID, Requirement: c.Requirement(), Title: r.title, Level: r.level, Scope: r.scope, Since: r.since,
-			Summary: c.Summary, Needs: c.Needs, Unclaimed: c.Unclaimed, Slow: c.Slow, Rule: r.rule, Anchor: r.anchor,
+			Summary: c.Summary, Needs: c.Needs, Unclaimed: c.Unclaimed, Slow: c.Slow, Rule: r.rule, Why: r.why, Anchor: r.anchor,
 		})
 	}
 	return out

@@ -42,6 +42,13 @@ func Execute(ctx context.Context, b Backend, opts ...Option) (*Report, error) {
 	}
 }
 
+// Validate returns the error with which Execute would refuse to begin because of b and opts, and runs nothing. It
+// works everywhere, not only inside the fake Internet.
+func Validate(b Backend, opts ...Option) error {
+	_, err := newRun(b, opts)
+	return err
+}
+
 // all runs the checks one after another.
 func (r *run) all(ctx context.Context) {
 	for _, c := range r.checks {

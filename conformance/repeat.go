@@ -39,7 +39,7 @@ func merge(all []*Report) *Report {
 	merged := []CheckReport{}
 	for _, info := range Catalog() {
 		if _, ok := byID[0][info.ID]; ok {
-			merged = append(merged, worst(byID, info.ID))
+			merged = append(merged, gravest(byID, info.ID))
 		}
 	}
 	out.Checks, out.Repeat = merged, len(all)
@@ -47,8 +47,8 @@ func merge(all []*Report) *Report {
 	return out
 }
 
-// worst is the check's first report among those of the worst outcome.
-func worst(all []map[string]CheckReport, id string) CheckReport {
+// gravest is the check's first report among those of the worst outcome.
+func gravest(all []map[string]CheckReport, id string) CheckReport {
 	var out CheckReport
 	var in []int
 	rank := len(severity)
