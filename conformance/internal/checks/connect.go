@@ -67,7 +67,7 @@ func noEarlyAnswer(x *check.X) {
 	seen := x.Since(mark, p)
 	x.Line("Origin", "%s", seen.Origin())
 	at := netip.AddrPortFrom(x.World.Addr("refused.example.com"), 80)
-	x.Saw(oracle.OriginDial).Expect(seen.Attempts).To(ContainElement(at), "the origin must have been tried")
+	mustTry(x, seen, at)
 	x.Control(p, "after")
 }
 

@@ -211,7 +211,7 @@ func separatePolicies(x *check.X) {
 	seen := x.Since(mark, a)
 	x.Line("Got", "%s from the instance that does not allow it", r)
 	x.Line("Origin", "%s", seen.Origin())
-	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
+	noDial(x, seen)
 	x.Saw(oracle.ClientStatus).Expect(r.OK()).To(BeFalse(), "answer: %s", r)
 	x.Control(a, "after")
 }

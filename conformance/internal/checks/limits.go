@@ -43,7 +43,7 @@ func headSize(x *check.X) {
 	seen := x.Since(mark, p)
 	x.Line("Got", "%s", r)
 	x.Line("Origin", "%s", seen.Origin())
-	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
+	noDial(x, seen)
 	if r.TimedOut() {
 		x.Fail(oracle.ClientStatus, "4 MiB of head were taken without an answer")
 	}
@@ -79,7 +79,7 @@ func notEvaluated(x *check.X) {
 	seen := x.Since(mark, p)
 	x.Line("Got", "%s", r)
 	x.Line("Origin", "%s", seen.Origin())
-	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
+	noDial(x, seen)
 	x.Saw(oracle.ClientStatus).Expect(r.OK()).To(BeFalse(), "answer: %s", r)
 	x.Control(p, "after")
 }

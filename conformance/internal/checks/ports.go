@@ -7,10 +7,7 @@ import (
 	"net/netip"
 	"slices"
 
-	. "github.com/onsi/gomega"
-
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
-	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
 )
 
 func portChecks() []check.Check {
@@ -36,5 +33,5 @@ func portEighty(x *check.X) {
 	x.Line("Got", "%s", r)
 	x.Line("Origin", "%s", seen.Origin())
 	at := netip.AddrPortFrom(x.World.Addr(check.AllowedHost), 80)
-	x.Saw(oracle.OriginDial).Expect(seen.Attempts).To(ContainElement(at), "the origin must have been tried")
+	mustTry(x, seen, at)
 }

@@ -109,8 +109,8 @@ func deadBefore(x *check.X) {
 		x.Line("Got", "no sandbox without the proxy: %v", err)
 	}
 	noWayOut(x, r)
-	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
-	x.Saw(oracle.DNSQuery).Expect(seen.Queries).To(BeEmpty(), "queries")
+	noDial(x, seen)
+	noQuery(x, seen)
 }
 
 func wayOut() []probe.Action {
@@ -164,8 +164,8 @@ func deadMeanwhile(x *check.X) {
 	} else {
 		x.Line("Got", "the sandbox ended: %v", runErr)
 	}
-	x.Saw(oracle.OriginDial).Expect(seen.Dials()).To(BeEmpty(), "connections and packets")
-	x.Saw(oracle.DNSQuery).Expect(seen.Queries).To(BeEmpty(), "queries")
+	noDial(x, seen)
+	noQuery(x, seen)
 }
 
 // waiter closes line at the first write.

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	maxHead     = 8 << 10
+	maxHead = 8 << 10
 	// dialTimeout also bounds lookups. With the fault CloseWaits a Stop takes as long: longer than the mutants' bound
 	// for it, and not so long that the engine takes it for a Stop that hangs.
 	dialTimeout = 2500 * time.Millisecond
