@@ -75,7 +75,6 @@ func (p *process) stop(ctx context.Context) error {
 		p.mu.Lock()
 		p.asked = true
 		p.mu.Unlock()
-		p.family.signal(syscall.SIGTERM)
 		p.stopErr = p.family.end(ctx, p.grace)
 		<-p.exited
 	})
@@ -133,9 +132,9 @@ func (f family) signal(sig syscall.Signal) {
 	}
 }
 
-// end waits for the end of the family and brings it about when it takes longer than grace.
+// end ends the family: by SIGTERM, and by SIGKILL when that takes longer than grace, which is an error.
 func (f family) end(ctx context.Context, grace time.Duration) error {
-	if f.gone(ctx, grace) {
+	if f.gone(ctx, grace, syscall.SIGTERM) {
 		left := f.members()
 		if len(left) == 0 {
 			return nil
@@ -144,19 +143,26 @@ func (f family) end(ctx context.Context, grace time.Duration) error {
 		return fmt.Errorf("outside: the command ended and left %d process(es) behind, which were killed", len(left))
 	}
 	f.killAll(f.members())
-	if !f.gone(context.WithoutCancel(ctx), grace) {
+	if !f.gone(context.WithoutCancel(ctx), grace, syscall.SIGKILL) {
 		return errors.New("outside: the command survives SIGKILL")
 	}
 	return fmt.Errorf("outside: the command had not ended %v after SIGTERM and was killed", grace)
 }
 
-// gone waits until no process of the groups lives.
-func (f family) gone(ctx context.Context, most time.Duration) bool {
+// again is how often a signal is repeated. Some proxies (tinyproxy 1.11 is one) look at the flag of their handler and
+// then block in accept: a signal in between is lost on them until the next connection.
+const again = 50
+
+// gone sends sig until no process of the groups lives, or for as long as most.
+func (f family) gone(ctx context.Context, most time.Duration, sig syscall.Signal) bool {
 	ctx, cancel := context.WithTimeout(ctx, most)
 	defer cancel()
 	tick := time.NewTicker(poll)
 	defer tick.Stop()
-	for {
+	for n := 0; ; n++ {
+		if n%again == 0 {
+			f.signal(sig)
+		}
 		if !f.groupsLive() {
 			return true
 		}
