@@ -35,7 +35,8 @@ func Describe(b func() Backend, opts ...Option) bool {
 		})
 		for _, c := range checks.All() {
 			ginkgo.It(c.ID+" "+c.Summary, labels(c), func(ctx ginkgo.SpecContext) {
-				settle(r.one(ctx, c), r)
+				r.one(ctx, c)
+				settle(r)
 			})
 		}
 		ginkgo.AfterAll(func() {
@@ -69,18 +70,21 @@ func labels(c check.Check) ginkgo.Labels {
 	return l
 }
 
-// settle tells ginkgo how a check came out.
-func settle(res check.Result, r *run) {
-	text := r.report.Checks[len(r.report.Checks)-1].Text()
-	ginkgo.AddReportEntry("id", res.ID, types.ReportEntryVisibilityNever)
-	switch res.Outcome {
-	case check.Pass:
-	case check.NA, check.Known, check.Deselected:
-		ginkgo.Skip(fmt.Sprintf("%s: %s", res.Outcome, res.Reason), 1)
+// settle tells ginkgo how a check came out. What it says comes from the report, which is clean of secrets. The
+// report entries are the properties of the test case in ginkgo's JUnit file.
+func settle(r *run) {
+	c := r.report.Checks[len(r.report.Checks)-1]
+	for _, p := range properties(c) {
+		ginkgo.AddReportEntry(p.Name, p.Value, types.ReportEntryVisibilityNever)
+	}
+	switch c.Outcome {
+	case Pass:
+	case NA, Known, Deselected:
+		ginkgo.Skip(fmt.Sprintf("%s: %s", c.Outcome, c.Reason), 1)
 	default:
-		if res.Log != "" {
-			fmt.Fprintf(ginkgo.GinkgoWriter, "the proxy said:\n%s\n", res.Log)
+		if c.Log != "" {
+			fmt.Fprintf(ginkgo.GinkgoWriter, "the proxy said:\n%s\n", c.Log)
 		}
-		ginkgo.Fail("\n"+text, 1)
+		ginkgo.Fail("\n"+c.Text(), 1)
 	}
 }

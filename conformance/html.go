@@ -25,7 +25,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 		Backend: r.Backend.Name, Version: r.Backend.Version, Spec: r.Spec, Suite: r.Suite,
 		Verdict: verdictMark(r.Verdict), Meaning: meaning(r.Verdict),
 		Started: r.Started.UTC().Format("2006-01-02 15:04 MST"), Took: took(r.Millis), Host: r.Host.String(),
-		Claimed: names(r.Backend.Claimed), Unclaimed: names(r.Backend.Unclaimed),
+		Runs: r.runs(), Claimed: names(r.Backend.Claimed), Unclaimed: names(r.Backend.Unclaimed), Restrictions: r.Backend.Restrictions,
 		Counts: r.counts(), Legend: legend(), Problems: r.Problems, Areas: r.areas(),
 	}
 	for _, c := range r.Checks {
@@ -46,6 +46,18 @@ func (h HostReport) String() string {
 		s += " " + h.Kernel
 	}
 	return fmt.Sprintf("%s, %s, %d CPUs, %s", s, h.Arch, h.CPUs, h.Go)
+}
+
+// runs says how often and in which order the checks ran, "" for once in the order of the specification.
+func (r *Report) runs() string {
+	var parts []string
+	if r.Repeat > 1 {
+		parts = append(parts, fmt.Sprintf("%d times, the worst of each", r.Repeat))
+	}
+	if r.Seed != 0 {
+		parts = append(parts, fmt.Sprintf("seed %d", r.Seed))
+	}
+	return strings.Join(parts, ", ")
 }
 
 // outcomes are all of them, what needs attention most first: the worst of several is the first of these.
@@ -193,6 +205,9 @@ func pageCheck(c CheckReport) page.Check {
 	}
 	if c.Outcome != NA && c.Outcome != Deselected {
 		out.Took = took(c.Millis)
+	}
+	if len(c.In) > 0 {
+		out.In = "run " + strings.Trim(strings.ReplaceAll(fmt.Sprint(c.In), " ", ", "), "[]")
 	}
 	for _, f := range c.Findings {
 		out.Findings = append(out.Findings, page.Finding{Kind: f.Kind, Text: printable(f.Text)})

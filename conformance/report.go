@@ -156,7 +156,7 @@ func ReadReport(r io.Reader) (*Report, error) {
 func newReport(b Backend) *Report {
 	r := &Report{
 		SchemaVersion: SchemaVersion, Spec: SpecVersion, Suite: suiteVersion(), Started: time.Now().UTC(), Verdict: VerdictInvalid,
-		Backend: BackendReport{Name: b.Name, Version: b.Version, Claimed: b.Features.List(), Unclaimed: []Feature{}},
+		Backend: BackendReport{Name: b.Name, Version: b.Version, Claimed: append([]Feature{}, b.Features.List()...), Unclaimed: []Feature{}},
 		Host:    thisHost(),
 		Checks:  []CheckReport{}, Policies: map[string]PolicyReport{}, Repeat: 1,
 	}

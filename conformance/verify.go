@@ -43,7 +43,7 @@ func Verify(r io.Reader) (problems []string, err error) {
 			note("%q is no check of spec %s", c.ID, report.Spec)
 			continue
 		}
-		problems = append(problems, verifyCheck(c, info, report.Backend.Claimed)...)
+		problems = append(problems, verifyCheck(c, info, report.Backend)...)
 	}
 	for _, info := range Catalog() {
 		switch n := seen[info.ID]; {
@@ -60,14 +60,14 @@ func Verify(r io.Reader) (problems []string, err error) {
 }
 
 // verifyCheck compares one check with the catalogue and with itself.
-func verifyCheck(c CheckReport, info CheckInfo, claimed []Feature) (problems []string) {
+func verifyCheck(c CheckReport, info CheckInfo, b BackendReport) (problems []string) {
 	note := func(format string, args ...any) {
 		problems = append(problems, c.ID+": "+fmt.Sprintf(format, args...))
 	}
 	if c.Requirement != info.Requirement || c.Level != info.Level {
 		note("it is %s of %q, not %s of %q", info.Level, info.Requirement, c.Level, c.Requirement)
 	}
-	why, applies := info.applies(claimed)
+	why, applies := info.applies(b.Claimed)
 	switch c.Outcome {
 	case Pass:
 		if len(c.Findings) > 0 {
@@ -83,6 +83,9 @@ func verifyCheck(c CheckReport, info CheckInfo, claimed []Feature) (problems []s
 		}
 	default:
 		note("%q is no outcome", c.Outcome)
+	}
+	if applies && c.Outcome == NA && len(b.Restrictions) == 0 {
+		note("outcome %s, though the backend claims what it needs and nothing restricts the suite", c.Outcome)
 	}
 	if !applies && slices.Contains([]Outcome{Pass, Fail, Known}, c.Outcome) {
 		note("outcome %s, though it does not apply: %s", c.Outcome, why)

@@ -27,7 +27,8 @@ type Report struct {
 	Verdict                              Mark
 	Meaning                              string // of the verdict, in a sentence
 	Started, Took, Host                  string
-	Claimed, Unclaimed                   []string
+	Runs                                 string // how often, and in which order; empty for once, in order
+	Claimed, Unclaimed, Restrictions     []string
 	Counts                               []Count
 	Legend                               []Count // every mark there is
 	Problems                             []string
@@ -53,6 +54,7 @@ type Requirement struct {
 // Check is one check with its evidence.
 type Check struct {
 	ID, Name, Summary, Reason, Log, Took string
+	In                                   string // which repetitions, if not all
 	Mark                                 Mark
 	Open                                 bool
 	Findings                             []Finding
