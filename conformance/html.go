@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/page"
+	"github.com/sallyport-dev/sallyport/conformance/internal/redact"
 )
 
 // WriteHTML writes the report as one page that loads nothing and needs no script: a matrix of all
@@ -36,7 +37,7 @@ func (r *Report) WriteHTML(w io.Writer) error {
 	for _, name := range slices.Sorted(maps.Keys(r.Policies)) {
 		p.Policies = append(p.Policies, page.Policy{Name: name, Allow: r.Policies[name].Allow, Deny: r.Policies[name].Deny})
 	}
-	return page.WriteReport(w, p)
+	return page.WriteReport(w, redact.Each(p, printable))
 }
 
 // String is the host in one line.
@@ -200,7 +201,7 @@ var summaries = sync.OnceValue(func() map[string]string {
 func pageCheck(c CheckReport) page.Check {
 	_, name, _ := strings.Cut(c.ID, ".")
 	out := page.Check{
-		ID: c.ID, Name: name, Summary: summaries()[c.ID], Reason: printable(c.Reason), Log: printable(c.Log),
+		ID: c.ID, Name: name, Summary: summaries()[c.ID], Reason: c.Reason, Log: c.Log,
 		Mark: outcomeMark(c.Outcome), Open: bad(c.Outcome),
 	}
 	if c.Outcome != NA && c.Outcome != Deselected {
@@ -210,10 +211,10 @@ func pageCheck(c CheckReport) page.Check {
 		out.In = "run " + strings.Trim(strings.ReplaceAll(fmt.Sprint(c.In), " ", ", "), "[]")
 	}
 	for _, f := range c.Findings {
-		out.Findings = append(out.Findings, page.Finding{Kind: f.Kind, Text: printable(f.Text)})
+		out.Findings = append(out.Findings, page.Finding{Kind: f.Kind, Text: f.Text})
 	}
 	for _, l := range c.Evidence {
-		out.Lines = append(out.Lines, page.Line{Label: l.Label, Text: printable(l.Text)})
+		out.Lines = append(out.Lines, page.Line{Label: l.Label, Text: l.Text})
 	}
 	return out
 }

@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/page"
+	"github.com/sallyport-dev/sallyport/conformance/internal/redact"
 )
 
 // MatrixHTML writes one page with a row for every requirement and a column for every report, backends in
@@ -24,7 +25,7 @@ func MatrixHTML(w io.Writer, reports []*Report) error {
 	if err != nil {
 		return err
 	}
-	return page.WriteMatrix(w, m)
+	return page.WriteMatrix(w, redact.Each(m, printable))
 }
 
 // MatrixMarkdown is MatrixHTML in Markdown; the reasons stand in lists below each table.
@@ -59,11 +60,23 @@ func markdownTable(b *strings.Builder, t page.Table) {
 	for _, c := range t.Columns {
 		fmt.Fprintf(b, " %s, %s |", mdText(c.Spec), c.Date)
 	}
+	fmt.Fprintf(b, "\n| *claims* |")
+	for _, c := range t.Columns {
+		fmt.Fprintf(b, " %s |", mdText(strings.Join(c.Claimed, ", ")))
+	}
+	fmt.Fprintf(b, "\n| *restrictions* |")
+	for _, c := range t.Columns {
+		fmt.Fprintf(b, " %s |", mdText(strings.Join(c.Restrictions, "; ")))
+	}
 	b.WriteByte('\n')
 	why := make([]string, len(t.Columns))
 	for _, a := range t.Areas {
 		for _, row := range a.Rows {
-			fmt.Fprintf(b, "| [%s](%s) %s |", row.ID, row.URL, mdText(row.Title))
+			if row.URL == "" {
+				fmt.Fprintf(b, "| %s |", mdText(row.ID))
+			} else {
+				fmt.Fprintf(b, "| [%s](%s) %s |", row.ID, row.URL, mdText(row.Title))
+			}
 			for i, cell := range row.Cells {
 				fmt.Fprintf(b, " %s %s |", cell.Mark.Symbol, mdText(cell.Mark.Word))
 				for _, reason := range cell.Why {
@@ -74,7 +87,7 @@ func markdownTable(b *strings.Builder, t page.Table) {
 		}
 	}
 	if len(t.Without) > 0 {
-		fmt.Fprintf(b, "\nRequirements that apply to none of these: %s.\n", strings.Join(t.Without, ", "))
+		fmt.Fprintf(b, "\nRequirements that apply to none of these: %s.\n", mdText(strings.Join(t.Without, ", ")))
 	}
 	for i, c := range t.Columns {
 		if why[i] != "" {
@@ -125,7 +138,7 @@ func newTable(id, title string, reports []*Report) (page.Table, error) {
 		}
 		t.Columns = append(t.Columns, page.Column{
 			Name: r.Backend.Name, Version: r.Backend.Version, Spec: r.Spec, Date: r.Started.UTC().Format("2006-01-02"),
-			Verdict: verdictMark(r.Verdict), Claimed: names(r.Backend.Claimed),
+			Verdict: verdictMark(r.Verdict), Claimed: names(r.Backend.Claimed), Restrictions: r.Backend.Restrictions,
 		})
 		for _, c := range r.Checks {
 			ids[c.Requirement] = true
@@ -157,7 +170,10 @@ func byName(a, b *Report) int {
 // newRow says also whether the requirement applies to any of the backends.
 func newRow(id string, reports []*Report) (row page.Row, applies bool) {
 	spec := requirements()[id]
-	row = page.Row{ID: id, Title: spec.title, Level: spec.level, URL: specURL(spec.anchor)}
+	row = page.Row{ID: id, Title: spec.title, Level: spec.level}
+	if spec.id != "" {
+		row.URL = specURL(spec.anchor)
+	}
 	for _, r := range reports {
 		var checks []CheckReport
 		for _, c := range r.Checks {
@@ -166,7 +182,7 @@ func newRow(id string, reports []*Report) (row page.Row, applies bool) {
 			}
 		}
 		if len(checks) == 0 {
-			row.Cells = append(row.Cells, page.Cell{Mark: page.Mark{Symbol: " ", Word: "not in the report", Class: "nothing"}})
+			row.Cells = append(row.Cells, page.Cell{Mark: page.Mark{Symbol: "·", Word: "not in the report", Class: "nothing"}})
 			continue
 		}
 		o := overall(checks)
@@ -190,8 +206,7 @@ func reasons(checks []CheckReport) []string {
 		for _, f := range c.Findings {
 			why = append(why, fmt.Sprintf("%s [%s]", f.Text, f.Kind))
 		}
-		text := fmt.Sprintf("%s: %s", c.ID, printable(strings.Join(why, "; ")))
-		out = append(out, text)
+		out = append(out, c.ID+": "+strings.Join(why, "; "))
 	}
 	return out
 }

@@ -92,7 +92,7 @@ type Table struct {
 type Column struct {
 	Name, Version, Spec, Date string
 	Verdict                   Mark
-	Claimed                   []string
+	Claimed, Restrictions     []string
 }
 
 // TableArea is a group of rows.
