@@ -4,6 +4,7 @@
 package check
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -164,10 +165,12 @@ func (p *Proxy) MustDial() probe.Conn {
 	return c
 }
 
-// tail keeps the end of a proxy's output.
+// tail keeps the end of a proxy's output, in whole lines: what is left of a line whose beginning is gone could
+// be half a secret, which nobody would recognise as one.
 type tail struct {
 	mu  sync.Mutex
 	buf []byte // guarded by mu
+	cut bool   // the first line of buf has lost its beginning; guarded by mu
 }
 
 const tailBytes = 4 << 10
@@ -177,7 +180,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	defer t.mu.Unlock()
 	t.buf = append(t.buf, p...)
 	if over := len(t.buf) - tailBytes; over > 0 {
-		t.buf = t.buf[over:]
+		t.buf, t.cut = t.buf[over:], true
 	}
 	return len(p), nil
 }
@@ -185,5 +188,9 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) String() string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return string(t.buf)
+	if !t.cut {
+		return string(t.buf)
+	}
+	_, whole, _ := bytes.Cut(t.buf, []byte("\n"))
+	return "…\n" + string(whole)
 }
