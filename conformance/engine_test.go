@@ -56,7 +56,7 @@ func insideEngine(t *testing.T) {
 		{"Start returns nothing", starts(nil, nil), conformance.VerdictInvalid, "neither an instance nor an error"},
 		{"no Stop", starts(&conformance.Instance{Addr: dead}, nil), conformance.VerdictInvalid, "without Stop"},
 		{"no way in", starts(&conformance.Instance{Stop: stop}, nil), conformance.VerdictInvalid, "no way to it"},
-		{"a wrong address", starts(&conformance.Instance{Addr: dead, Stop: stop}, nil), conformance.VerdictNotConformant, "cannot be reached"},
+		{"a wrong address", starts(&conformance.Instance{Addr: dead, Stop: stop}, nil), conformance.VerdictInvalid, "nobody is at the address"},
 		{"Stop fails", stopping(errors.New("no")), conformance.VerdictInvalid, ""},
 		{"Stop hangs", stopping(nil), conformance.VerdictInvalid, ""},
 	} {
@@ -117,15 +117,15 @@ func reports(t *testing.T) {
 		t.Errorf("report.json: verdict %s, %d checks, %d failed; want %s, %d, 2",
 			back.Verdict, len(back.Checks), back.Count(conformance.Fail), r.Verdict, len(conformance.Catalog()))
 	}
+	if problems, err := conformance.Verify(bytes.NewReader(text)); err != nil || len(problems) > 0 {
+		t.Errorf("report.json of a run: %v, %v", problems, err)
+	}
 	if text, err = os.ReadFile(filepath.Join(dir, "junit.xml")); err != nil {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Failures int `xml:"failures,attr"`
-		Cases    []struct {
-			Name    string  `xml:"name,attr"`
-			Failure *string `xml:"failure"`
-		} `xml:"testcase"`
+		Failures int         `xml:"failures,attr"`
+		Cases    []junitCase `xml:"testcase"`
 	}
 	if err := xml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
@@ -134,6 +134,7 @@ func reports(t *testing.T) {
 	for _, c := range doc.Cases {
 		if c.Failure != nil && strings.Contains(*c.Failure, "NOT OK") {
 			failed++
+			wantProperties(t, c, strings.Clone, c.Name)
 		}
 	}
 	if failed != 2 || doc.Failures != 2 {

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -96,10 +97,7 @@ func wantFailures(t *testing.T, file string, ids []string) {
 		t.Fatal(err)
 	}
 	var doc struct {
-		Cases []struct {
-			Name    string    `xml:"name,attr"`
-			Failure *struct{} `xml:"failure"`
-		} `xml:"testsuite>testcase"`
+		Cases []junitCase `xml:"testsuite>testcase"`
 	}
 	if err := xml.Unmarshal(text, &doc); err != nil {
 		t.Fatal(err)
@@ -107,11 +105,43 @@ func wantFailures(t *testing.T, file string, ids []string) {
 	for _, id := range ids {
 		found := false
 		for _, c := range doc.Cases {
-			found = found || strings.Contains(c.Name, id) && c.Failure != nil
+			// ginkgo writes the values of properties in JSON
+			if strings.Contains(c.Name, id) && c.Failure != nil {
+				found = true
+				wantProperties(t, c, strconv.Quote, id)
+			}
 		}
 		if !found {
 			t.Errorf("%s has no <failure> in the JUnit file", id)
 		}
+	}
+}
+
+// junitCase is a test case of a JUnit file, ours or ginkgo's.
+type junitCase struct {
+	Name       string  `xml:"name,attr"`
+	Failure    *string `xml:"failure"`
+	Properties []struct {
+		Name  string `xml:"name,attr"`
+		Value string `xml:"value,attr"`
+	} `xml:"properties>property"`
+}
+
+// wantProperties: a failing MUST carries its id, level and the place of its requirement in SPEC.md.
+func wantProperties(t *testing.T, c junitCase, written func(string) string, id string) {
+	t.Helper()
+	got := map[string]string{}
+	for _, p := range c.Properties {
+		got[p.Name] = p.Value
+	}
+	requirement, _, _ := strings.Cut(id, ".")
+	for name, value := range map[string]string{"id": id, "requirement": requirement, "level": "MUST"} {
+		if got[name] != written(value) {
+			t.Errorf("%s: property %s is %s, want %s", id, name, got[name], written(value))
+		}
+	}
+	if !strings.Contains(got["spec"], "SPEC.md#"+strings.ToLower(requirement)+"-") {
+		t.Errorf("%s: property spec is %s", id, got["spec"])
 	}
 }
 

@@ -69,7 +69,8 @@ func markdownKnown(r *Report) string {
 	return b.String()
 }
 
-// markdownReasons is one line for every reason for an outcome that is no failure, with the checks behind it.
+// markdownReasons is one line for every reason for an outcome that is no failure, with the checks behind it
+// unless somebody chose to leave them out.
 func markdownReasons(r *Report, o Outcome) string {
 	var reasons []string
 	ids := map[string][]string{}
@@ -88,7 +89,11 @@ func markdownReasons(r *Report, o Outcome) string {
 	b := new(strings.Builder)
 	fmt.Fprintf(b, "\n<details><summary>%s: %d</summary>\n\n", o, r.Count(o))
 	for _, reason := range reasons {
-		fmt.Fprintf(b, "- %s (%d): %s\n", mdText(reason), len(ids[reason]), mdText(strings.Join(ids[reason], ", ")))
+		fmt.Fprintf(b, "- %s (%d)", mdText(reason), len(ids[reason]))
+		if o == NA {
+			fmt.Fprintf(b, ": %s", mdText(strings.Join(ids[reason], ", ")))
+		}
+		b.WriteByte('\n')
 	}
 	b.WriteString("\n</details>\n")
 	return b.String()

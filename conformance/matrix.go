@@ -80,7 +80,7 @@ func markdownTable(b *strings.Builder, t page.Table) {
 			for i, cell := range row.Cells {
 				fmt.Fprintf(b, " %s %s |", cell.Mark.Symbol, mdText(cell.Mark.Word))
 				for _, reason := range cell.Why {
-					why[i] += fmt.Sprintf("- %s %s\n", cell.Mark.Symbol, mdText(reason))
+					why[i] += "- " + mdText(reason) + "\n"
 				}
 			}
 			b.WriteByte('\n')
@@ -206,7 +206,7 @@ func reasons(checks []CheckReport) []string {
 		for _, f := range c.Findings {
 			why = append(why, fmt.Sprintf("%s [%s]", f.Text, f.Kind))
 		}
-		out = append(out, c.ID+": "+strings.Join(why, "; "))
+		out = append(out, fmt.Sprintf("%s, %s: %s", c.ID, c.Outcome, strings.Join(why, "; ")))
 	}
 	return out
 }

@@ -53,7 +53,7 @@ func TimeoutScale(f float64) Option {
 	}
 }
 
-// ReportDir writes report.json, junit.xml and report.md into dir, which is made if need be.
+// ReportDir writes the report in all its forms into dir, as [Report.WriteDir] does.
 func ReportDir(dir string) Option { return func(o *options) { o.reports = dir } }
 
 // Progress calls f after every check with how it came out, also for those that do not apply, one call after another.
