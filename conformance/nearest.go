@@ -17,7 +17,7 @@ func nearest(pattern string, all []check.Check) string {
 		ids = append(ids, c.ID, c.Requirement())
 	}
 	slices.Sort(ids)
-	near := similar(pattern, slices.Compact(ids))
+	near := similar(strings.Trim(pattern, ".*?"), slices.Compact(ids))
 	if len(near) == 0 {
 		return "; list shows what there is"
 	}

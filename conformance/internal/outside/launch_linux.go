@@ -97,13 +97,17 @@ func (l *launcher) stop(ctx context.Context, end context.CancelFunc) error {
 		defer tick.Stop()
 		ctx, cancel := context.WithTimeout(ctx, l.grace)
 		defer cancel()
-		for {
+		for n := 0; ; n++ {
 			l.mu.Lock()
 			f := family{mark: l.family.mark, groups: append([]int{}, l.family.groups...)}
 			l.mu.Unlock()
 			left := f.members()
 			if len(left) == 0 {
 				return
+			}
+			if n%again == 0 {
+				// Also those whose launcher has long ended: that it left them behind was for the checks to see.
+				signalAll(left, syscall.SIGTERM)
 			}
 			select {
 			case <-ctx.Done():

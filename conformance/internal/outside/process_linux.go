@@ -176,7 +176,12 @@ func (f family) gone(ctx context.Context, most time.Duration, sig syscall.Signal
 
 func (f family) killAll(members map[int]bool) {
 	f.signal(syscall.SIGKILL)
+	signalAll(members, syscall.SIGKILL)
+}
+
+func signalAll(members map[int]bool, sig syscall.Signal) {
 	for pid := range members {
-		_ = syscall.Kill(pid, syscall.SIGKILL)
+		// One that is gone already is what we want.
+		_ = syscall.Kill(pid, sig)
 	}
 }
