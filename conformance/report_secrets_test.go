@@ -9,6 +9,7 @@ import (
 	"errors"
 	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -135,10 +136,10 @@ func TestRedactionSparesOurOwn(t *testing.T) {
 		texts = append(texts, c.ID, c.Summary, c.Rule, c.Anchor)
 	}
 	for _, v := range vectors.Targets() {
-		texts = append(texts, v.ID(), v.Head(), v.Target)
+		texts = append(texts, v.ID(), v.Head(), v.Target, strconv.Quote(v.Head()))
 	}
 	for _, h := range vectors.Heads() {
-		texts = append(texts, h.ID())
+		texts = append(texts, h.ID(), h.Bytes, strconv.Quote(h.Bytes))
 	}
 	for _, p := range vectors.Policies() {
 		texts = slices.Concat(texts, p.Allow, p.Deny)

@@ -20,7 +20,7 @@ import (
 const Mark = "[redacted]"
 
 // secretName is what the name of a variable, a field or a flag has in it when its value is a secret.
-const secretName = `(?:token|secret|passw(?:or)?d|passphrase|api[_-]?key|access[_-]?key|private[_-]?key|credentials?)`
+const secretName = `(?:token|secret|passw(?:or)?d|passphrase|_pass\b|api[_-]?key|access[_-]?key|private[_-]?key|credentials?|signature|_auth\b)`
 
 // lineRest is the rest of a line, whether the line ends as such or, in a quoted text, by \r or \n in letters.
 const lineRest = `(?:[^\r\n\\]|\\[^rn])*`
@@ -46,7 +46,7 @@ var rules = []rule{
 		lineRest + `(?:(?:\r?\n|(?:\\r)?\\n)[ \t]+` + lineRest + `)*`), "${1}${2}" + Mark},
 	// RFC 3986, section 3.2.1: up to the last @ of the authority, since a password may hold one.
 	{regexp.MustCompile(`(?i)\b([a-z][a-z0-9+.-]*:(?:\\?/){2})[^\s/?#"'<>\\]*@`), "${1}" + Mark + "@"},
-	{regexp.MustCompile(`(?im)(\b[a-z0-9_.-]*` + secretName + `[a-z0-9_.-]*(?:\\?["'])?[ \t]*[=:][ \t]*)` + value), kept},
+	{regexp.MustCompile(`(?im)(\b[a-z0-9_.-]*` + secretName + `[a-z0-9_.-]*(?:\\?["'])?[ \t]*(?:=>|:=|[=:])[ \t]*)` + value), kept},
 	{regexp.MustCompile(`(?im)((?:^|[\s"'\[,])--?[a-z-]*` + secretName + `[a-z-]*["']?[\s,]+)` + value), kept},
 	{regexp.MustCompile(`(?m)((?:^|[\s"'\[,])(?:-u|-U|--user|--proxy-user)["']?[\s,=]+["']?)[^\s:"']+:[^\s"']+`), "${1}" + Mark},
 	{regexp.MustCompile(`(?i)\b((?:bearer|negotiate|ntlm)(?:\s|\\[rnt])+)[a-z0-9._~+/-]{16,}=*`), "${1}" + Mark},
@@ -57,6 +57,13 @@ var rules = []rule{
 
 // base64Run is what may be the base64 of "user:password", in either alphabet.
 var base64Run = regexp.MustCompile(`[A-Za-z0-9+/_-]{6,}={0,2}`)
+
+// bareUserinfo is a name, a password and an @ without the scheme of a URL before them, as in "proxy:pass@host:3128".
+// The suite sends such targets itself, to see what becomes of them, and their texts are evidence: ours.
+var (
+	bareUserinfo = regexp.MustCompile(`[^\s/?#"'<>@:\[\](),]+:[^\s/?#"'<>@]+@`)
+	ours         = regexp.MustCompile(`^(?:a:b|[a-z.]+\.example\.(?:com|net|org):\d+|:443)@$`)
+)
 
 var secretVariable = regexp.MustCompile(`(?i)` + secretName)
 
@@ -101,6 +108,13 @@ func (r Redactor) Text(s string) string {
 	for _, rule := range rules {
 		s = rule.re.ReplaceAllString(s, rule.with)
 	}
+	s = bareUserinfo.ReplaceAllStringFunc(s, func(info string) string {
+		if ours.MatchString(info) {
+			return info
+		}
+		user, _, _ := strings.Cut(info, ":")
+		return user + ":" + Mark + "@"
+	})
 	return base64Run.ReplaceAllStringFunc(s, func(run string) string {
 		if isBasic(run) {
 			return Mark

@@ -47,6 +47,11 @@ func TestText(t *testing.T) {
 		{"JWT", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.abc-_9 y", Mark + " y"},
 		{"key", "a -----BEGIN RSA PRIVATE KEY-----\nabc\n-----END RSA PRIVATE KEY----- b", "a " + Mark + " b"},
 		{"key that was cut", "a -----BEGIN PRIVATE KEY-----\nabc", "a " + Mark},
+		{"no scheme", "upstream http alice:abc@proxy.example:3128", "upstream http alice:[redacted]@proxy.example:3128"},
+		{"arrow", `{"password"=>"abc"}`, `{"password"=>"[redacted]"}`},
+		{"npm", "//registry/:_auth=abc", "//registry/:_auth=[redacted]"},
+		{"signature", "GET /?X-Amz-Signature=abc", "GET /?X-Amz-Signature=[redacted]"},
+		{"a port is no password", "CONNECT allowed.example.com:443@evil.example.net:443", "CONNECT allowed.example.com:443@evil.example.net:443"},
 		{"evidence stays", `Sent "CONNECT a:b@allowed.example.com:443 HTTP/1.1\r\n"`, `Sent "CONNECT a:b@allowed.example.com:443 HTTP/1.1\r\n"`},
 	} {
 		got := Redactor{}.Text(c.in)
