@@ -46,7 +46,8 @@ type Sandbox struct {
 	// "--ro-bind", "/usr", "/usr". Anything that is not about the file system
 	// is an error, and so are arguments when the mode is UserNS. Under Auto
 	// they make Bwrap the only choice. A mount onto / replaces the bind
-	// of the host's file system that is there otherwise.
+	// of the host's file system that is there otherwise. Where they take the working
+	// directory away, "--chdir", DIR must say where to run instead.
 	BwrapArgs []string
 	// Name attributes the sandbox's connections in the decision log;
 	// "" lets the proxy choose.

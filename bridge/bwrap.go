@@ -84,6 +84,7 @@ func below(dir, name string) bool {
 // bwrapLayout is what checking the caller's arguments tells about them.
 type bwrapLayout struct {
 	root, dev bool     // whether they mount something on / and on /dev
+	chdir     bool     // whether they choose the working directory
 	args      []string // the arguments, with the hazards that each brings in covered
 }
 
@@ -114,6 +115,7 @@ func checkBwrapArgs(args []string, h hazards) (bwrapLayout, error) {
 			l.root = l.root || dest == "/"
 			l.dev = l.dev || dest == "/dev"
 		}
+		l.chdir = l.chdir || name == "--chdir"
 		l.args = append(append(l.args, name), values...)
 		if o.mount && o.source == 1 && o.dest == 2 { // a bind
 			if source, err := realPath(values[0]); err == nil { // or else there is nothing to bind

@@ -36,6 +36,8 @@ type message struct {
 	Attached bool `json:",omitempty"`
 	// Error answers Listener: the sandbox must not start.
 	Error string `json:",omitempty"`
+	// Directory goes from the supervisor to the process inside, on the socket between them.
+	Directory *directory `json:",omitempty"`
 	// Ready is what the process that gets the signals and its supervisor tell
 	// each other, on a socket of their own.
 	Ready bool `json:",omitempty"`
@@ -50,6 +52,9 @@ type params struct {
 	CABundle string
 	NoProxy  string // as in proxycore.Bouquet
 	Terminal bool
+	// Chdir says that the caller has chosen the working directory, which is
+	// then left as it is, and Changed that it has changed the file system.
+	Chdir, Changed bool
 }
 
 // socketpair returns the two ends of a new SEQPACKET socket: messages keep

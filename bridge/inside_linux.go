@@ -33,6 +33,10 @@ func enter(argv []string, furnish func() error) error {
 	if err != nil {
 		return err
 	}
+	where, err := receive(fdSuper)
+	if err != nil || where.Directory == nil {
+		return errNoSupervisor
+	}
 	if err := furnish(); err != nil {
 		return err
 	}
@@ -42,6 +46,11 @@ func enter(argv []string, furnish func() error) error {
 	}
 	if err := dropPrivileges(); err != nil {
 		return err
+	}
+	if !p.Chdir {
+		if err := where.Directory.enter(p.Changed); err != nil {
+			return err
+		}
 	}
 	role := roleReaper
 	if p.Terminal {
@@ -54,6 +63,8 @@ func enter(argv []string, furnish func() error) error {
 	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
 }
 
+var errNoSupervisor = errors.New("bridge: the sandbox's supervisor is gone")
+
 // introduce lets the supervisor know this process, which is to get the signals:
 // the kernel adds the credentials, with the process id as the supervisor
 // sees it, and the supervisor answers when it can pass signals on.
@@ -62,7 +73,7 @@ func introduce() error {
 		return fmt.Errorf("bridge: reach the supervisor: %w", err)
 	}
 	if m, err := receive(fdSuper); err != nil || !m.Ready {
-		return errors.New("bridge: the sandbox's supervisor is gone")
+		return errNoSupervisor
 	}
 	return nil
 }

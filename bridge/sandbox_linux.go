@@ -96,7 +96,11 @@ func (s Sandbox) mode() Mode {
 
 // params gathers what the init must know.
 func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
-	p = params{Port: s.Port, CABundle: h.CABundle(), Terminal: s.Terminal}
+	l, err := checkBwrapArgs(s.BwrapArgs, hazards{})
+	if err != nil {
+		return p, err
+	}
+	p = params{Port: s.Port, CABundle: h.CABundle(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}

@@ -109,6 +109,10 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 	if err := unix.SetsockoptInt(c.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
 		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
 	}
+	where := startDirectory()
+	if err := sendFD(c.super, message{Directory: &where}, -1); err != nil {
+		return fmt.Errorf("bridge: tell the sandbox's process its directory: %w", err)
+	}
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
 		Files: []uintptr{0, 1, 2, uintptr(control), uintptr(self), uintptr(theirs)},
