@@ -78,7 +78,7 @@ func tryLookup(name string, timeout time.Duration) Result {
 
 // tryProxy asks the proxy of the environment for a tunnel and sends an echo through it.
 func tryProxy(target string, timeout time.Duration) Result {
-	addr, err := ProxyFromEnv(os.Getenv)
+	addr, authorization, err := ProxyFromEnv(os.Getenv)
 	if err != nil {
 		return failed(err)
 	}
@@ -88,7 +88,8 @@ func tryProxy(target string, timeout time.Duration) Result {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(timeout))
-	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target)
+	to := &authorizer{w: c, value: authorization}
+	fmt.Fprintf(to, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target)
 	br := bufio.NewReader(c)
 	resp := ReadResponse(br, "CONNECT")
 	if !resp.OK() {

@@ -73,15 +73,45 @@ func TestProxyFromEnv(t *testing.T) {
 	for _, c := range []struct {
 		env  map[string]string
 		want string
+		auth string
 	}{
-		{map[string]string{"HTTPS_PROXY": "http://127.0.0.1:1"}, "127.0.0.1:1"},
-		{map[string]string{"https_proxy": "http://127.0.0.1:2"}, "127.0.0.1:2"},
-		{map[string]string{"HTTPS_PROXY": "127.0.0.1"}, ""},
-		{nil, ""},
+		{map[string]string{"HTTPS_PROXY": "http://127.0.0.1:1"}, "127.0.0.1:1", ""},
+		{map[string]string{"https_proxy": "http://127.0.0.1:2"}, "127.0.0.1:2", ""},
+		{map[string]string{"HTTPS_PROXY": "http://me%20:secret@localhost:3"}, "localhost:3", "Basic bWUgOnNlY3JldA=="},
+		{map[string]string{"HTTPS_PROXY": "127.0.0.1"}, "", ""},
+		{nil, "", ""},
 	} {
-		got, err := ProxyFromEnv(func(n string) string { return c.env[n] })
-		if got != c.want || (err == nil) != (c.want != "") {
-			t.Errorf("%v: got %q, %v; want %q", c.env, got, err, c.want)
+		got, auth, err := ProxyFromEnv(func(n string) string { return c.env[n] })
+		if got != c.want || auth != c.auth || (err == nil) != (c.want != "") {
+			t.Errorf("%v: got %q, %q, %v; want %q, %q", c.env, got, auth, err, c.want, c.auth)
+		}
+	}
+}
+
+func TestAuthorizer(t *testing.T) {
+	t.Parallel()
+	const field = "Proxy-Authorization: Basic eA==\r\n"
+	for _, c := range []struct{ sent, want string }{
+		{"CONNECT a:1 HTTP/1.1\r\nHost: a\r\n\r\nA: b\r\n", "CONNECT a:1 HTTP/1.1\r\n" + field + "Host: a\r\n\r\nA: b\r\n"},
+		{"\r\nCONNECT a:1 HTTP/1.1\r\n\r\n", "\r\nCONNECT a:1 HTTP/1.1\r\n" + field + "\r\n"},
+		{"CONNECT a:1 HTTP/1.1\n\n", "CONNECT a:1 HTTP/1.1\n" + field + "\n"},
+		{"CONNECT a:1", "CONNECT a:1"},
+	} {
+		for _, step := range []int{1, 7, len(c.sent)} {
+			var got, plain strings.Builder
+			with, without := &authorizer{w: &got, value: "Basic eA=="}, &authorizer{w: &plain}
+			for rest := c.sent; rest != ""; {
+				n := min(step, len(rest))
+				for _, a := range []*authorizer{with, without} {
+					if wrote, err := a.Write([]byte(rest[:n])); wrote != n || err != nil {
+						t.Fatalf("%q: wrote %d, %v; want %d", c.sent, wrote, err, n)
+					}
+				}
+				rest = rest[n:]
+			}
+			if got.String() != c.want || plain.String() != c.sent {
+				t.Errorf("%q in steps of %d: got %q and %q", c.sent, step, got.String(), plain.String())
+			}
 		}
 	}
 }

@@ -53,7 +53,7 @@ func readFrame(r io.Reader) (byte, []byte, error) {
 // servePipe is the inner end: it connects to the proxy of the environment and carries bytes, ends and
 // resets both ways, so that a check outside holds the connection as if it were its own.
 func servePipe(in io.Reader, out io.Writer) error {
-	addr, err := ProxyFromEnv(os.Getenv)
+	addr, authorization, err := ProxyFromEnv(os.Getenv)
 	if err != nil {
 		return writeFrame(out, frameFail, []byte(err.Error()))
 	}
@@ -66,7 +66,7 @@ func servePipe(in io.Reader, out io.Writer) error {
 	if err := writeFrame(out, frameOpen, nil); err != nil {
 		return err
 	}
-	go feed(in, tcp)
+	go feed(in, tcp, authorization)
 	buf := make([]byte, maxFrame)
 	for {
 		n, err := tcp.Read(buf)
@@ -87,14 +87,15 @@ func servePipe(in io.Reader, out io.Writer) error {
 	}
 }
 
-func feed(in io.Reader, tcp *net.TCPConn) {
+func feed(in io.Reader, tcp *net.TCPConn, authorization string) {
+	to := &authorizer{w: tcp, value: authorization}
 	for {
 		kind, p, err := readFrame(in)
 		switch {
 		case err != nil:
 			os.Exit(0) // the outer end is gone
 		case kind == frameData:
-			tcp.Write(p)
+			to.Write(p)
 		case kind == frameEOF:
 			tcp.CloseWrite()
 		case kind == frameReset:

@@ -4,6 +4,7 @@
 package probe
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -167,8 +168,9 @@ func report(arg string) error {
 	return json.NewEncoder(os.Stdout).Encode(r)
 }
 
-// ProxyFromEnv returns the address of the proxy the environment names.
-func ProxyFromEnv(env func(string) string) (string, error) {
+// ProxyFromEnv returns the address of the proxy the environment names, and the value of the field
+// Proxy-Authorization that every client sends to a proxy URL with a user in it (RFC 7617); "" without one.
+func ProxyFromEnv(env func(string) string) (addr, authorization string, err error) {
 	for _, name := range []string{"HTTPS_PROXY", "https_proxy"} {
 		text := env(name)
 		if text == "" {
@@ -176,11 +178,15 @@ func ProxyFromEnv(env func(string) string) (string, error) {
 		}
 		u, err := url.Parse(text)
 		if err != nil || u.Host == "" {
-			return "", fmt.Errorf("%s=%q is no proxy URL", name, text)
+			return "", "", fmt.Errorf("%s=%q is no proxy URL", name, text)
 		}
-		return u.Host, nil
+		if u.User != nil {
+			password, _ := u.User.Password()
+			authorization = "Basic " + base64.StdEncoding.EncodeToString([]byte(u.User.Username()+":"+password))
+		}
+		return u.Host, authorization, nil
 	}
-	return "", fmt.Errorf("neither HTTPS_PROXY nor https_proxy is set")
+	return "", "", errors.New("neither HTTPS_PROXY nor https_proxy is set")
 }
 
 // CommandLine is the content of /proc/PID/cmdline in one line.
