@@ -16,7 +16,6 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance"
-	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 	"github.com/sallyport-dev/sallyport/conformance/internal/rerun"
 	"github.com/sallyport-dev/sallyport/fixtures"
 )
@@ -30,8 +29,6 @@ const (
 	workers = 6
 	// most is how long a run may take: the reference in its sandbox needs most of a minute with -race.
 	most = 4 * time.Minute
-	// scale shortens what the suite waits for: most of a mutant's time is spent on what does not come.
-	scale = 0.3
 )
 
 func TestMain(m *testing.M) {
@@ -55,19 +52,13 @@ func TestMain(m *testing.M) {
 
 // work is the life of a child.
 func work(text string) error {
-	var j job
+	var j Job
 	if err := json.Unmarshal([]byte(text), &j); err != nil {
 		return err
 	}
-	opts := []conformance.Option{conformance.Select(j.Select...)}
-	faults := refproxy.Faults{}
-	if j.Fault != "" {
-		faults = append(faults, j.Fault)
-		opts = append(opts, conformance.TimeoutScale(scale))
-	}
-	r, err := conformance.Execute(context.Background(), Backend(j.Entry, faults...), opts...)
+	r, err := j.Run(context.Background())
 	if err != nil {
-		return fmt.Errorf("%s: %w", j.name(), err)
+		return err
 	}
 	b, err := json.Marshal(r)
 	if err != nil {
@@ -77,7 +68,7 @@ func work(text string) error {
 }
 
 // runJobs returns the reports in the order of the jobs.
-func runJobs(t *testing.T, all []job) []*conformance.Report {
+func runJobs(t *testing.T, all []Job) []*conformance.Report {
 	t.Helper()
 	dir := t.TempDir()
 	out := make([]*conformance.Report, len(all))
@@ -104,7 +95,7 @@ func runJobs(t *testing.T, all []job) []*conformance.Report {
 	return out
 }
 
-func child(t *testing.T, out string, j job) (*conformance.Report, error) {
+func child(t *testing.T, out string, j Job) (*conformance.Report, error) {
 	text, err := json.Marshal(j)
 	if err != nil {
 		return nil, err
@@ -117,7 +108,7 @@ func child(t *testing.T, out string, j job) (*conformance.Report, error) {
 	ctx, cancel := rerun.Context(t, most)
 	defer cancel()
 	if said, err := rerun.Output(ctx, env); err != nil {
-		return nil, fmt.Errorf("%s: %w\n%s", j.name(), err, said)
+		return nil, fmt.Errorf("%s: %w\n%s", j.Name(), err, said)
 	}
 	if text, err = os.ReadFile(out); err != nil {
 		return nil, err
