@@ -37,7 +37,7 @@ func startDirectory() directory {
 		return directory{Path: []byte(path), Dev: uint64(st.Dev), Ino: st.Ino}
 	}
 	name, gone := strings.CutSuffix(linkOr("/proc/self/cwd", "it"), " (deleted)")
-	problem := fmt.Sprintf("cannot be found: %v", err)
+	problem := fmt.Sprintf("cannot be found (%v)", err)
 	switch {
 	case gone:
 		problem = "was removed"
@@ -73,7 +73,7 @@ func (d directory) enter(changed bool) error {
 		err = unix.Stat(".", &st)
 	}
 	if err != nil {
-		return fmt.Errorf("bridge: the working directory %s cannot be entered in the sandbox: %w: refusing to run the command elsewhere: %s",
+		return fmt.Errorf("bridge: the working directory %s cannot be entered in the sandbox (%w): refusing to run the command elsewhere: %s",
 			path, err, remedy)
 	}
 	if same := uint64(st.Dev) == d.Dev && st.Ino == d.Ino; !same && !changed && !within("/proc", path) {

@@ -40,6 +40,13 @@ func enter(argv []string, furnish func() error) error {
 	if err := furnish(); err != nil {
 		return err
 	}
+	stay := func() error { return nil }
+	if !p.Chdir {
+		stay = func() error { return where.Directory.enter(p.Changed) }
+	}
+	if err := stay(); err != nil {
+		return err
+	}
 	env, err := handOff(p)
 	if err != nil {
 		return err
@@ -47,10 +54,8 @@ func enter(argv []string, furnish func() error) error {
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
-	if !p.Chdir {
-		if err := where.Directory.enter(p.Changed); err != nil {
-			return err
-		}
+	if err := stay(); err != nil { // what the capabilities let in, the command may not be
+		return err
 	}
 	role := roleReaper
 	if p.Terminal {

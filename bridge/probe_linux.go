@@ -11,9 +11,12 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // probeTimeout bounds one attempt to make a sandbox, which takes milliseconds.
@@ -44,9 +47,15 @@ func probe(ctx context.Context, m Mode) (Mode, error) {
 	if errU == nil {
 		return UserNS, nil
 	}
-	return "", fmt.Errorf("bridge: no way to make a sandbox without a network works here, so nothing is run: %w",
-		errors.Join(errB, errU))
+	return "", fmt.Errorf("bridge: no way to make a sandbox without a network works here, so nothing is run: %w; %w",
+		inner{errB}, inner{errU})
 }
+
+// inner is an error of this package within another one, which has said whose it is.
+type inner struct{ error }
+
+func (e inner) Error() string { return strings.TrimPrefix(e.error.Error(), errorPrefix) }
+func (e inner) Unwrap() error { return e.error }
 
 // probeOnce returns the kept result for m, or finds it out. The lock is held
 // meanwhile: whoever else asks needs the answer as well.
@@ -121,7 +130,12 @@ func tryUserNS(ctx context.Context) error {
 		return err
 	}
 	if err := tryRun(cmd); err != nil {
-		return fmt.Errorf("bridge: sandbox mode userns: namespaces of our own do not work here%s: %w", causes(), err)
+		known := causes()
+		if known == "" && errors.Is(err, unix.EPERM) {
+			known = " (a seccomp filter, a security module or a chroot may forbid it: in Docker, " +
+				"start the container with --security-opt seccomp=unconfined)"
+		}
+		return fmt.Errorf("bridge: sandbox mode userns: namespaces of our own do not work here%s: %w", known, err)
 	}
 	return nil
 }
@@ -140,6 +154,7 @@ func tryRun(cmd *exec.Cmd) error {
 	cmd.WaitDelay = time.Second
 	err := cmd.Run()
 	if text := strings.TrimSpace(said.String()); err != nil && text != "" {
+		text = strings.ReplaceAll("\n"+text, "\n"+messagePrefix, "\n")[1:]
 		return fmt.Errorf("%s (%w)", strings.ReplaceAll(text, "\n", "; "), err)
 	}
 	return err
@@ -199,10 +214,31 @@ func explain(read func(string) ([]byte, error)) string {
 	if _, err := read("/proc/self/ns/user"); errors.Is(err, fs.ErrNotExist) {
 		found = append(found, "this kernel has no user namespaces (CONFIG_USER_NS)")
 	}
+	if status, err := read("/proc/self/status"); err == nil && isBareRoot(string(status)) {
+		found = append(found, "this is root without CAP_SETFCAP, which Linux lets make no namespaces for root: "+
+			"run as an ordinary user, or leave root its capabilities (Docker: --cap-add SETFCAP)")
+	}
 	if len(found) == 0 {
 		return ""
 	}
 	return " (" + strings.Join(found, "; ") + ")"
+}
+
+// isBareRoot reports whether a process with this /proc/self/status is root, but may not
+// map root into a new user namespace.
+func isBareRoot(status string) bool {
+	root, bare := false, false
+	for line := range strings.Lines(status) {
+		f := strings.Fields(line)
+		switch {
+		case len(f) > 2 && f[0] == "Uid:":
+			root = f[2] == "0"
+		case len(f) > 1 && f[0] == "CapEff:":
+			caps, err := strconv.ParseUint(f[1], 16, 64)
+			bare = err == nil && caps&(1<<unix.CAP_SETFCAP) == 0
+		}
+	}
+	return root && bare
 }
 
 // masksProc reports whether something is mounted over a part of /proc.

@@ -6,11 +6,14 @@ package bridge
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // withoutResults has the modes probed anew, during the test and after it.
@@ -105,6 +108,9 @@ func TestExplain(t *testing.T) {
 		{"Debian's switch", map[string]string{"/proc/sys/kernel/unprivileged_userns_clone": "0\n"}, "sysctl -w kernel.unprivileged_userns_clone=1"},
 		{"limit", map[string]string{"/proc/sys/user/max_user_namespaces": "0\n"}, "sysctl -w user.max_user_namespaces=15000"},
 		{"AppArmor", map[string]string{"/proc/sys/kernel/apparmor_restrict_unprivileged_userns": "1\n"}, "AppArmor restricts user namespaces"},
+		{"root without capabilities", map[string]string{"/proc/self/status": "Uid:\t0\t0\t0\t0\nCapEff:\t0000000000000000\n"}, "run as an ordinary user"},
+		{"root with capabilities", map[string]string{"/proc/self/status": "Uid:\t0\t0\t0\t0\nCapEff:\t00000000a80425fb\n"}, ""},
+		{"ordinary user", map[string]string{"/proc/self/status": "Uid:\t5\t5\t5\t5\nCapEff:\t0000000000000000\n"}, ""},
 		{"masked /proc", map[string]string{"/proc/self/mountinfo": "36 35 0:33 / /proc rw - proc proc rw\n37 36 0:34 / /proc/kcore rw - tmpfs tmpfs rw\n"}, "systempaths=unconfined"},
 		{"whole /proc", map[string]string{"/proc/self/mountinfo": "36 35 0:33 / /proc rw - proc proc rw\n37 36 0:34 / /proc/sys/fs/binfmt_misc rw - autofs x rw\n"}, ""},
 	} {
@@ -117,5 +123,18 @@ func TestExplain(t *testing.T) {
 		if tc.want == "" && got != "" || !strings.Contains(got, tc.want) {
 			t.Errorf("%s: explain = %q, want %q", tc.name, got, tc.want)
 		}
+	}
+}
+
+// TestProbeTellsWhoseItIsOnce: what both modes say is one message, not two with a name in its middle.
+func TestProbeTellsWhoseItIsOnce(t *testing.T) {
+	withoutResults(t)
+	probed.results = map[Mode]error{
+		Bwrap:  errors.New("bridge: sandbox mode bwrap: one"),
+		UserNS: fmt.Errorf("bridge: sandbox mode userns: %w", unix.EPERM),
+	}
+	_, err := Probe(t.Context(), Auto)
+	if err == nil || strings.LastIndex(err.Error(), "bridge:") != 0 || strings.Contains(err.Error(), "\n") || !errors.Is(err, unix.EPERM) {
+		t.Errorf("got %q, want one line with one prefix that wraps the causes", err)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
 
 	"golang.org/x/sys/unix"
@@ -33,6 +34,9 @@ const (
 	selfInSandbox  = "/proc/self/fd/4" // fdSelf: bwrap's file system need not show the program
 	messagePrefix  = "sallyport: "     // before everything that is said on the command's standard error
 )
+
+// errorPrefix is what the errors of this package begin with.
+const errorPrefix = "bridge: "
 
 // errNotAlone is the answer to somebody who runs a role by hand.
 var errNotAlone = errors.New("bridge: this is a part of Sallyport that only Sallyport starts")
@@ -78,7 +82,8 @@ func report(err error) int {
 			return status
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%s%v\n", messagePrefix, err)
+	// Which of our packages it comes from tells a user nothing.
+	fmt.Fprintf(os.Stderr, "%s%s\n", messagePrefix, strings.TrimPrefix(err.Error(), errorPrefix))
 	return status
 }
 

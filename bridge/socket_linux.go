@@ -122,13 +122,13 @@ func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*boundSoc
 	}
 	fd, ino, err := dir.bindSocket(passing)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: make socket %s: %w", path, err)
+		return nil, fmt.Errorf("bridge: make socket %s: %w: %s", path, err, socketRemedy(err))
 	}
 	f := os.NewFile(uintptr(fd), path)
 	defer f.Close() // FileListener duplicates it
 	if err := dir.publish(passing, name, stale); err != nil {
 		_ = unix.Unlinkat(dir.fd(), passing, 0)
-		return nil, fmt.Errorf("bridge: make socket %s: %w", path, err)
+		return nil, fmt.Errorf("bridge: make socket %s: %w: %s", path, err, socketRemedy(err))
 	}
 	l, err := net.FileListener(f)
 	if err != nil {

@@ -43,7 +43,7 @@ type socketDir struct {
 func openDir(path string) (*socketDir, error) {
 	f, err := os.OpenFile(path, unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: open the socket's directory: %w", err)
+		return nil, fmt.Errorf("bridge: open the socket's directory: %w: %s", err, socketRemedy(err))
 	}
 	own, err := checkDir(f)
 	if err != nil {
@@ -51,6 +51,19 @@ func openDir(path string) (*socketDir, error) {
 		return nil, err
 	}
 	return &socketDir{f: f, path: path, own: own}, nil
+}
+
+// socketRemedy says what to do about a socket that cannot be made.
+func socketRemedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrExist):
+		return "choose another path"
+	case errors.Is(err, fs.ErrNotExist):
+		return "make its directory first, or choose a path in one that exists"
+	case errors.Is(err, fs.ErrPermission):
+		return fmt.Sprintf("choose a path in a directory that user %d may write", os.Geteuid())
+	}
+	return "choose a path in another directory"
 }
 
 // checkDir reports whether nobody else can open f, and an error if others could replace
@@ -192,7 +205,7 @@ func (d *socketDir) publish(from, to string, stale uint64) error {
 		return unix.Unlinkat(d.fd(), from, 0)
 	}
 	err = unix.Renameat2(d.fd(), from, d.fd(), to, unix.RENAME_EXCHANGE)
-	return errors.Join(fmt.Errorf("another process has just taken the path: choose another: %w", fs.ErrExist), err)
+	return errors.Join(fmt.Errorf("another process has just taken the path: %w", fs.ErrExist), err)
 }
 
 // rename gives a socket a name that nothing has.

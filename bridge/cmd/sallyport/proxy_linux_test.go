@@ -253,8 +253,9 @@ func TestProxyCannotStart(t *testing.T) {
 		{"socket in another user's directory", []string{"--socket", foreign + "/s"}, foreign},
 		{"socket path too long", []string{"--socket", long}, "bytes"},
 		{"socket over a file", []string{"--socket", file}, file},
-		{"socket in no directory", []string{"--socket", "/nonexistent/s"}, "/nonexistent"},
-		{"log in no directory", []string{"--log", "/nonexistent/l"}, "/nonexistent/l"},
+		{"socket in no directory", []string{"--socket", "/nonexistent/s"}, "/nonexistent: no such file or directory: make its directory first"},
+		{"log in no directory", []string{"--log", "/nonexistent/l"}, "/nonexistent/l: cannot be opened for appending: no such file or directory; make its directory first"},
+		{"socket where none can be made", []string{"--socket", "/sys/s"}, "choose a path in a"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()

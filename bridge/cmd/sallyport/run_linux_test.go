@@ -80,7 +80,7 @@ func TestRunRefuses(t *testing.T) {
 		{"bad sandbox", []string{"--sandbox", "docker", "true"}, `--sandbox "docker" is not one of`},
 		{"bwrap argument without bwrap", []string{"--sandbox", "none", "--bwrap-arg", "--x", "true"}, "--bwrap-arg means nothing"},
 		{"bwrap argument that is not about files", []string{"--bwrap-arg", "--share-net", "true"}, "--share-net"},
-		{"log in a missing directory", []string{"--log", "/nonexistent/log", "true"}, "/nonexistent/log"},
+		{"log in a missing directory", []string{"--log", "/nonexistent/log", "true"}, "no such file or directory; make its directory first"},
 		{"transparent", []string{"--transparent", "true"}, "does not have --transparent"},
 		{"external", []string{"--external", "squid", "true"}, "does not have --external"},
 		{"external command", []string{"--external-cmd", "squid", "true"}, "does not have --external-cmd"},
@@ -201,6 +201,11 @@ func TestRunHints(t *testing.T) {
 	if got := p.stderr.String(); !strings.Contains(got, "nothing is allowed") {
 		t.Errorf("got stderr %q, want a hint that nothing is allowed", got)
 	}
+	p = newProc(t, "run", "--sandbox", "none", "--", "true").start()
+	p.finish(0)
+	if got := p.stderr.String(); strings.Contains(got, "no network") || !strings.Contains(got, "the proxy will deny every request") {
+		t.Errorf("got stderr %q, want it to say what is denied, and not that there is no network", got)
+	}
 	p = newProc(t, "run", "--sandbox", "none", "--allow", "a.com", "--", "true").start()
 	p.finish(0)
 	if got := p.stderr.String(); !strings.Contains(got, "enforces nothing") {
@@ -208,19 +213,52 @@ func TestRunHints(t *testing.T) {
 	}
 }
 
+// TestRunLogFailureTakesTheNetworkAway, and a command that has not noticed is no success: the
+// record of what it did is not whole.
 func TestRunLogFailureTakesTheNetworkAway(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, mode string) {
-		target := origin(t)
-		args := []string{"run", "--allow", target, "--sandbox", mode, "--log", "/dev/full", "--", "sh", "-c", `"$@"; exit 5`, "sh"}
-		args = append(args, self(t, "connect", "denied.example:443", target, target)...)
-		p := newProc(t, args...).start()
-		got := p.finish(5)
-		if !strings.HasSuffix(got, "error\n") || strings.Contains(got, "hello") {
-			t.Errorf("got %q, want no tunnel after the first record was lost", got)
+		for own, want := range map[string]int{"5": 5, "0": 125} {
+			runWithLostLog(t, mode, own, want)
 		}
-		if got := p.stderr.String(); strings.Count(got, "decision log /dev/full: cannot be written") != 1 {
-			t.Errorf("got stderr %q, want one message about the log", got)
+	})
+}
+
+func runWithLostLog(t *testing.T, mode, own string, status int) {
+	t.Helper()
+	target := origin(t)
+	args := []string{"run", "--allow", target, "--sandbox", mode, "--log", "/dev/full", "--", "sh", "-c", `"$@"; exit ` + own, "sh"}
+	args = append(args, self(t, "connect", "denied.example:443", target, target)...)
+	p := newProc(t, args...).start()
+	if got := p.finish(status); !strings.HasSuffix(got, "error\n") || strings.Contains(got, "hello") {
+		t.Errorf("got %q, want no tunnel after the first record was lost", got)
+	}
+	got := p.stderr.String()
+	if strings.Count(got, "decision log /dev/full: cannot be written") != 1 || !strings.Contains(got, "make room for it, or name another file") {
+		t.Errorf("got stderr %q, want one message about the log, with what to do", got)
+	}
+	if says := strings.Contains(got, "the command's own status was 0"); says != (status == 125) {
+		t.Errorf("got stderr %q with status %d, want it to say that the command's own was 0 where it is not passed on", got, status)
+	}
+}
+
+// TestRunReachesTheHostsLoopback: localhost and its addresses are those of the host, where the
+// proxy dials. Nothing listening there is a failure that the summary explains.
+func TestRunReachesTheHostsLoopback(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		_, port, err := net.SplitHostPort(origin(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		args := []string{"run", "--allow", "localhost:" + port + ",127.0.0.2:" + port, "--sandbox", mode, "--summary", "--"}
+		p := newProc(t, append(args, self(t, "connect", "localhost:"+port, "127.0.0.2:"+port)...)...).start()
+		if got, want := p.finish(0), "200\nhello\n502\n"; got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+		if got := p.stderr.String(); !strings.Contains(got, "nothing was denied, but 1 allowed request failed\n") ||
+			!strings.Contains(got, "127.0.0.2:"+port+"  failed  dial_error  nothing listens there on the host") {
+			t.Errorf("got stderr %q, want the failed request in it", got)
 		}
 	})
 }

@@ -179,5 +179,5 @@ func field(s string) string {
 	if s == "" {
 		return "-"
 	}
-	return printable.Text(s)
+	return printable.Pattern(s)
 }

@@ -47,6 +47,8 @@ func TestCheck(t *testing.T) {
 		{"valid policy", []string{"--allow", "a.com,b.com"}, 0, "", "the policy is valid; allow patterns: 2"},
 		{"wide policy", []string{"--allow", "*.github.io"}, 0, "", "warning: "},
 		{"dev", []string{"--dev", "github.com:443"}, 0, "allow\tgithub.com:443\t-\t", ""},
+		{"letters beyond ASCII", []string{"--allow", "**.b\u00fccher.de:8000-8100", "x.B\u00fccher.de:8000"}, 0, "allow\tx.xn--bcher-kva.de:8000\t-\t**.xn--bcher-kva.de:8000-8100\n", ""},
+		{"letters that look like others", []string{"--deny", "\u0430pple.com", "\u0430pple.com:443"}, 1, "deny\txn--pple-43d.com:443\tdenied_by_rule\txn--pple-43d.com\n", ""},
 		{"control characters", []string{"--allow", "a.com", "a\x1b[2J\n\u202e.com:443"}, 2, `deny` + "\t" + `a\x1b[2J\n\u202e.com:443` + "\tmalformed_request\t-\n", `a\x1b[2J\n\u202e`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -71,7 +71,7 @@ func Main(s Streams, args []string) int {
 	switch name := args[0]; name {
 	case "help", "-h", "--help":
 		return help(s, args[1:])
-	case "--version":
+	case "--version", "-v", "-V":
 		return newVersion().run(s, nil)
 	default:
 		for _, c := range subcommands() {
@@ -88,10 +88,17 @@ func (c subcommand) main(s Streams, args []string) int {
 	f := c.flags()
 	set := f.flagSet()
 	set.Usage = func() {}
-	switch err := set.Parse(args); {
-	case errors.Is(err, pflag.ErrHelp):
-		return print(s, s.Stdout, c.text(set))
-	case err != nil:
+	err := set.Parse(args)
+	if errors.Is(err, pflag.ErrHelp) {
+		if print(s, s.Stdout, c.text(set)) != exitOK {
+			return c.failure
+		}
+		return exitOK
+	}
+	if err == nil {
+		err = emptyValues(set)
+	}
+	if err != nil {
 		complain(s.Stderr, flagError(set, err))
 		fmt.Fprintf(s.Stderr, "Try 'sallyport help %s'.\n", c.name)
 		return c.failure
@@ -106,15 +113,22 @@ func (c subcommand) text(set *pflag.FlagSet) string {
 
 // help prints the overview or the help of one subcommand.
 func help(s Streams, args []string) int {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "help" {
 		return print(s, s.Stdout, overview())
 	}
+	var names []string
 	for _, c := range subcommands() {
 		if c.name == args[0] {
 			return print(s, s.Stdout, c.text(c.flags().flagSet()))
 		}
+		names = append(names, c.name)
 	}
-	return unknownWord(s, args[0])
+	hint := "there is help for " + strings.Join(names, ", ")
+	if near := nearest(args[0], names); near != "" {
+		hint = "did you mean " + near + "?"
+	}
+	complain(s.Stderr, fmt.Errorf("no help for %q; %s", args[0], hint))
+	return exitUsage
 }
 
 // unknownWord reports a first word that is no subcommand.

@@ -94,6 +94,10 @@ func TestCommandLine(t *testing.T) {
 		{"check --help", []string{"check", "--help"}, 0, "--json", ""},
 		{"version --help", []string{"version", "--help"}, 0, "sallyport version", ""},
 		{"help of nothing known", []string{"help", "rum"}, 2, "", "did you mean run?"},
+		{"help of help", []string{"help", "help"}, 0, "sallyport run ", ""},
+		{"help of a command", []string{"help", "foo"}, 2, "", `no help for "foo"; there is help for run, proxy, check, version` + "\n"},
+		{"-v", []string{"-v"}, 0, "sallyport ", ""},
+		{"-V", []string{"-V"}, 0, "sallyport ", ""},
 		{"version", []string{"version"}, 0, "sallyport ", ""},
 		{"--version", []string{"--version"}, 0, "sallyport ", ""},
 		{"version with an argument", []string{"version", "x"}, 2, "", "no arguments"},
@@ -115,17 +119,54 @@ func TestCommandLine(t *testing.T) {
 		{"resolve with stray brackets", []string{"check", "--resolve", "a.com=]10.0.0.1["}, 2, "", "is not an IP address"},
 		{"resolve for an address", []string{"check", "--resolve", "10.0.0.1=10.0.0.2"}, 2, "", "is not a host name"},
 		{"resolve twice", []string{"check", "--resolve", "a.com=10.0.0.1", "--resolve", "A.com=10.0.0.2"}, 2, "", "a.com is pinned twice"},
+		{"list file without a name", []string{"check", "--allow", "@"}, 2, "", "@ must be followed by the name of a file"},
+		{"policy without a name", []string{"check", "--policy", ""}, 2, "", "--policy has an empty value; "},
+		{"second policy without a name", []string{"check", "--policy", "/dev/null", "--policy="}, 2, "", "--policy has an empty value; "},
+		{"log without a name", []string{"run", "--log", "", "--", "true"}, 125, "", "--log has an empty value; "},
+		{"proxy: log without a name", []string{"proxy", "--log="}, 2, "", "--log has an empty value; "},
+		{"proxy: socket without a name", []string{"proxy", "--socket", ""}, 2, "", "--socket has an empty value; "},
+		{"proxy: listen without a value", []string{"proxy", "--listen", ""}, 2, "", "--listen has an empty value; "},
+		{"sandbox without a value", []string{"run", "--sandbox", "", "--", "true"}, 125, "", "--sandbox has an empty value; "},
+		{"empty command", []string{"run", "--", ""}, 125, "", "the command is an empty word"},
+		{"empty command with arguments", []string{"run", "--sandbox", "none", "--", "", "x"}, 125, "", "the command is an empty word"},
 		{"missing policy file", []string{"check", "--policy", "/nonexistent/p.yaml"}, 2, "", "/nonexistent/p.yaml: cannot be opened"},
 		{"missing list file", []string{"check", "--allow", "@/nonexistent/l"}, 2, "", "/nonexistent/l: cannot be opened"},
 		{"proxy with a command", []string{"proxy", "--", "curl"}, 2, "", "takes no arguments"},
 		{"proxy with nothing to listen on", []string{"proxy", "--listen", "none"}, 2, "", "needs --socket"},
 		{"proxy for everybody", []string{"proxy", "--listen", "0.0.0.0:0"}, 2, "", "--allow-remote"},
 		{"proxy --upstream", []string{"proxy", "--upstream", "http://u:3128"}, 2, "", "does not have --upstream"},
+		{"proxy --external", []string{"proxy", "--external", "squid"}, 2, "", "does not have --external"},
+		{"proxy --external-cmd", []string{"proxy", "--external-cmd", "squid"}, 2, "", "does not have --external-cmd"},
+		{"proxy --transparent", []string{"proxy", "--transparent"}, 2, "", "does not have --transparent"},
+		{"proxy with an option of run", []string{"proxy", "--sandbox", "none"}, 2, "", "--sandbox is an option of sallyport run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			t.Parallel()
 			call(t, tt.args...).expect(t, tt.status, tt.stdout, tt.stderr)
 		})
+	}
+}
+
+// TestHelpToFullDisk: the status is that of a failure of the subcommand asked for.
+func TestHelpToFullDisk(t *testing.T) {
+	t.Parallel()
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skipf("no /dev/full here: %v", err)
+	}
+	defer full.Close()
+	for _, tt := range []struct {
+		args   string
+		status int
+	}{{"run --help", 125}, {"help run", 2}, {"help", 2}, {"check --help", 2}, {"version", 2}} {
+		stderr, err := os.Create(write(t, "stderr", ""))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer stderr.Close()
+		if got := Main(Streams{Stdin: os.Stdin, Stdout: full, Stderr: stderr}, strings.Fields(tt.args)); got != tt.status {
+			t.Errorf("%s: got status %d, want %d", tt.args, got, tt.status)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -94,6 +95,15 @@ func (l *pinList) Type() string { return "NAME=ADDR[,ADDR]" }
 // of as unknown, since a sandbox without what they ask for might look like one with it.
 type laterFlags struct{ given []string }
 
+// define adds the options of later versions. They are known to every subcommand that
+// starts a proxy, so that each of them says the same.
+func (l *laterFlags) define(set *pflag.FlagSet) {
+	l.add(set, "transparent", false)
+	l.add(set, "external", true)
+	l.add(set, "external-cmd", true)
+	l.add(set, "upstream", true)
+}
+
 // add defines the option so that it parses; value says whether it takes one.
 func (l *laterFlags) add(set *pflag.FlagSet, name string, value bool) {
 	seen := func(string) error { l.given = append(l.given, "--"+name); return nil }
@@ -128,7 +138,28 @@ func flagError(set *pflag.FlagSet, err error) error {
 	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
 		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
+	for _, c := range subcommands() {
+		if f := c.flags().flagSet().Lookup(unknown.GetSpecifiedName()); f != nil && !f.Hidden {
+			return fmt.Errorf("%w; --%s is an option of sallyport %s", err, f.Name, c.name)
+		}
+	}
 	return err
+}
+
+// emptyValues finds options that name something with an empty word, which is what a
+// shell makes of a variable that is not set: "" must not stand for the default.
+func emptyValues(set *pflag.FlagSet) error {
+	var problems []error
+	set.Visit(func(f *pflag.Flag) {
+		empty := f.Value.Type() == "string" && f.Value.String() == ""
+		if list, ok := f.Value.(pflag.SliceValue); ok && f.Name != "bwrap-arg" { // whose words may be empty
+			empty = slices.Contains(list.GetSlice(), "")
+		}
+		if empty {
+			problems = append(problems, fmt.Errorf("--%s has an empty value; give it one, or leave the option out (is it a variable that is not set?)", f.Name))
+		}
+	})
+	return errors.Join(problems...)
 }
 
 // nearest returns the candidate that word is most probably a misspelling of,

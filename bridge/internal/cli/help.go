@@ -35,6 +35,7 @@ const patternHelp = `Patterns (quote them: a shell expands *):
   10.0.0.0/8:5432        these addresses; also needed where a name resolves to a
                          private address
   '*'                    every name; private addresses stay guarded
+  localhost:8080         the host's own loopback, not the sandbox's
 Deny wins over allow. What nothing allows is denied.
 `
 
@@ -45,7 +46,12 @@ Usage:
 
 The command runs in a network namespace of its own, in which nothing but
 Sallyport's proxy can be reached; HTTPS_PROXY and its relatives point there. It
-sees the same files as the caller. Options end at the first word that is none.
+sees the same files as the caller and runs in the same directory. Options end at the
+first word that is none.
+
+What is not closed: Unix sockets on the file system (--bwrap-arg can hide them) and the
+system calls. There is no seccomp filter yet: AF_VSOCK is open where the kernel does not
+bind it to a network namespace, and io_uring and the rest of the kernel are in reach.
 
 Options:
 %FLAGS%
@@ -53,7 +59,8 @@ Options:
 ` + patternHelp + `
 Exit status:
   that of the command; 128+N if signal N ended it; 125 if sallyport itself
-  failed; 126 if the command cannot be run; 127 if it cannot be found.
+  failed (while the command ran, too, if that ended with 0); 126 if the command
+  cannot be run; 127 if it cannot be found.
 
 Examples:
   sallyport run --allow example.com -- curl -sS https://example.com

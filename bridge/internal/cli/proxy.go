@@ -18,6 +18,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/bridge/internal/decisionlog"
+	"github.com/sallyport-dev/sallyport/bridge/internal/summary"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
@@ -39,7 +40,7 @@ func newProxy() flagged {
 	p.set.StringVar(&p.listen, "listen", "127.0.0.1:0", "listen on `ADDR:PORT`; port 0 lets the system choose, none listens on no port")
 	p.set.BoolVar(&p.allowRemote, "allow-remote", false, "let --listen name an address that other machines can reach")
 	p.set.StringVar(&p.socket, "socket", "", "listen on a Unix socket made at `PATH` as well")
-	p.later.add(p.set, "upstream", true)
+	p.later.define(p.set)
 	return p
 }
 
@@ -200,10 +201,13 @@ func ended(s Streams, h *proxycore.Handle, err error) int {
 	return exitOK
 }
 
-// denialsTo makes refusals operational messages, for a proxy without a
+// denialsTo makes refusals and failures operational messages, for a proxy without a
 // decision log: whoever watches it wants to know why a program fails.
 func denialsTo(ops *slog.Logger) func(proxycore.Record) error {
 	return func(r proxycore.Record) error {
+		if summary.Failed(r) {
+			ops.Info("failed", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)
+		}
 		if r.Decision == proxycore.DecisionDeny {
 			ops.Info("denied", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)
 		}

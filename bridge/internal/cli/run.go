@@ -43,11 +43,8 @@ func newRun() flagged {
 	r.set.StringVar(&r.log, "log", "", "append one JSON line for each decision to `FILE`; - is standard error")
 	r.set.StringVar(&r.sandbox, "sandbox", string(bridge.Auto), "make the sandbox in this `MODE`: auto, bwrap, userns or none")
 	r.set.StringArrayVar(&r.bwrapArgs, "bwrap-arg", nil, "pass the file-system argument `A` to bwrap; repeat for each word")
-	r.set.BoolVar(&r.summary, "summary", false, "print what was denied at the end (default: on a terminal)")
-	r.later.add(r.set, "transparent", false)
-	r.later.add(r.set, "external", true)
-	r.later.add(r.set, "external-cmd", true)
-	r.later.add(r.set, "upstream", true)
+	r.set.BoolVar(&r.summary, "summary", false, "print what was denied or failed at the end (default: on a terminal)")
+	r.later.define(r.set)
 	return r
 }
 
@@ -71,9 +68,13 @@ func (r *run) run(s Streams, command []string) int {
 		complain(s.Stderr, err)
 		return bridge.ExitFailed
 	}
-	defer log.Close()
 	r.announce(s, p)
-	return r.session(s, p, log, command)
+	status := r.session(s, p, log, command)
+	if err := log.Close(); err != nil { // a quota or a remote file system may refuse only now
+		complain(s.Stderr, err)
+		status = incomplete(s, status)
+	}
+	return status
 }
 
 // check refuses option values and combinations that mean nothing.
@@ -86,6 +87,9 @@ func (r *run) check(command []string) error {
 	if len(r.bwrapArgs) > 0 && (r.sandbox == modeNone || r.sandbox == string(bridge.UserNS)) {
 		problems = append(problems, fmt.Errorf("--bwrap-arg means nothing with --sandbox %s; leave one of the two out", r.sandbox))
 	}
+	if len(command) > 0 && command[0] == "" {
+		problems = append(problems, errors.New("the command is an empty word (\"\"); is it a variable that is not set?"))
+	}
 	if len(command) == 0 {
 		problems = append(problems, errors.New("no command; write it at the end, as in: sallyport run --allow example.com -- curl -sS https://example.com"))
 	}
@@ -95,7 +99,11 @@ func (r *run) check(command []string) error {
 // announce says before the start what the user should know about the policy.
 func (r *run) announce(s Streams, p *policy) {
 	warn(s.Stderr, p.filter)
-	if p.filter.Len() == 0 {
+	switch {
+	case p.filter.Len() > 0:
+	case r.sandbox == modeNone:
+		fmt.Fprintln(s.Stderr, "sallyport: nothing is allowed, so the proxy will deny every request; --allow HOST allows a host")
+	default:
 		fmt.Fprintln(s.Stderr, "sallyport: nothing is allowed, so the command has no network; --allow HOST allows a host")
 	}
 	if r.sandbox == modeNone {
@@ -127,13 +135,27 @@ func (r *run) session(s Streams, p *policy, log *decisionlog.Log, command []stri
 	// The command is gone, and what follows may wait for a log that nobody reads:
 	// from here on a signal ends this process.
 	sigs.stop()
-	wasReported := reported()
+	failed := reported()
 	// The last tunnels end here, and with them the last records are written.
-	if err := cmp.Or(h.Close(), h.Err()); err != nil && !wasReported {
+	if err := cmp.Or(h.Close(), h.Err()); err != nil && !failed {
 		complain(s.Stderr, err)
+		failed = true
 	}
 	r.report(s, &denied)
+	if failed {
+		status = incomplete(s, status)
+	}
 	return status
+}
+
+// incomplete is the exit status when Sallyport has failed beside a command that ended with
+// status: a success of the command alone is none, and its own failure tells more than ours.
+func incomplete(s Streams, status int) int {
+	if status != 0 {
+		return status
+	}
+	fmt.Fprintf(s.Stderr, "sallyport: exit status %d because of this; the command's own status was 0\n", bridge.ExitFailed)
+	return bridge.ExitFailed
 }
 
 // launch starts the command, waits for it and returns its status.

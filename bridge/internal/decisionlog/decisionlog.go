@@ -16,8 +16,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
+	"syscall"
 
 	"github.com/sallyport-dev/sallyport/bridge/internal/printable"
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -43,9 +45,22 @@ func Open(name string) (*Log, error) {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		return nil, fmt.Errorf("decision log %s: cannot be opened for appending: %w", name, err)
+		return nil, fmt.Errorf("decision log %s: cannot be opened for appending: %w; %s", name, err, remedy(err))
 	}
 	return &Log{name: name, w: f, close: f.Close}, nil
+}
+
+// remedy says what to do about a log that cannot be opened or written.
+func remedy(err error) string {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "make its directory first, or name another file"
+	case errors.Is(err, syscall.EPIPE):
+		return "keep its reader running, or name a file"
+	case errors.Is(err, fs.ErrPermission):
+		return "name a file that this user may write"
+	}
+	return "make room for it, or name another file"
 }
 
 // To returns a Log that writes to w, called name in errors. Closing it does
@@ -78,7 +93,7 @@ func (l *Log) Record(r proxycore.Record) error {
 		if errors.As(err, &path) {
 			err = path.Err
 		}
-		l.err = fmt.Errorf("decision log %s: cannot be written: %w", l.name, err)
+		l.err = fmt.Errorf("decision log %s: cannot be written: %w; %s", l.name, err, remedy(err))
 	}
 	return l.err
 }

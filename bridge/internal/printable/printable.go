@@ -12,6 +12,8 @@ import (
 	"strings"
 	"unicode/utf16"
 	"unicode/utf8"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
 // Text returns s with everything but printable ASCII as Go escapes. A
@@ -19,6 +21,25 @@ import (
 func Text(s string) string {
 	q := strconv.QuoteToASCII(s)
 	return strings.ReplaceAll(q[1:len(q)-1], `\"`, `"`)
+}
+
+// Pattern returns a pattern, a name or a target that a policy knows, printable: a name beyond
+// ASCII is spelled as it is in certificates and logs (xn--…), which no letter can
+// feign, where that spelling exists, and else escaped.
+func Pattern(s string) string {
+	if clean([]byte(s)) {
+		return Text(s)
+	}
+	name := strings.TrimLeft(s, "*.")
+	wild := s[:len(s)-len(name)]
+	name, port, colon := strings.Cut(name, ":")
+	if t, err := proxycore.ParseTarget(name + ":1"); err == nil && t.Host != "" {
+		if colon {
+			port = ":" + port
+		}
+		return Text(wild + t.Host + port)
+	}
+	return Text(s)
 }
 
 // JSON rewrites what valid JSON may hold but a terminal might act on (DEL, C1

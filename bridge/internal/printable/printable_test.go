@@ -23,6 +23,25 @@ func TestText(t *testing.T) {
 	}
 }
 
+func TestPattern(t *testing.T) {
+	t.Parallel()
+	for in, want := range map[string]string{
+		"":                                   "",
+		"*.github.com:22":                    "*.github.com:22",
+		"b\u00fccher.de":                     "xn--bcher-kva.de",
+		"**.B\u00fccher.de:*":                "**.xn--bcher-kva.de:*",
+		"*.b\u00fccher.de:80-90":             "*.xn--bcher-kva.de:80-90",
+		"\u0430\u0440\u0440\u04cf\u0435.com": "xn--80ak6aa92e.com",
+		"x\u202e.com":                        `x\u202e.com`,
+		"b\u00fc cher.de":                    `b\u00fc cher.de`,
+		"\u00fc\xff":                         `\u00fc\xff`,
+	} {
+		if got := Pattern(in); got != want {
+			t.Errorf("Pattern(%q) = %q, want %q", in, got, want)
+		}
+	}
+}
+
 func FuzzJSON(f *testing.F) {
 	f.Add("a\x7f\u0085\u202e\U0001f600\"\\")
 	f.Fuzz(func(t *testing.T, s string) {

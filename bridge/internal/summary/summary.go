@@ -1,8 +1,9 @@
 // Copyright 2026 The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
-// Package summary counts refused requests and prints, when a run is over, what
-// was refused, how often, why, and the option that would have allowed it.
+// Package summary counts requests that were refused, or allowed and not carried out, and
+// prints, when a run is over, which they were, how often, why, and what would help: for a
+// refusal, the option that would have allowed it.
 //
 // What a sandboxed program asked for ends up on a person's terminal here, so
 // nothing but printable ASCII is ever printed, and the number of targets kept
@@ -26,7 +27,7 @@ import (
 )
 
 const (
-	// maxTargets bounds how many different refusals are told apart.
+	// maxTargets bounds how many different refusals and failures are told apart.
 	maxTargets = 1000
 	// maxRows bounds how many of them are printed.
 	maxRows = 50
@@ -34,8 +35,9 @@ const (
 	maxTargetWidth = 260
 )
 
-// key is what makes two refusals the same row.
+// key is what makes two requests the same row.
 type key struct {
+	failed bool // allowed, and then not resolved or not connected
 	host   string
 	port   uint16
 	method string // only where it is the reason
@@ -43,22 +45,24 @@ type key struct {
 	rule   string
 }
 
-// Counter counts refusals. The zero value is ready to use, and it is safe for
+// Counter counts refusals and failures. The zero value is ready to use, and it is safe for
 // concurrent use.
 type Counter struct {
 	mu     sync.Mutex
 	counts map[key]int
-	total  int
-	others int // refusals beyond maxTargets different ones
+	denied int
+	failed int
+	others int // those beyond maxTargets different ones
 }
 
-// Record counts r if it was refused. It never fails; the result is there for
+// Record counts r if it was refused or failed. It never fails; the result is there for
 // proxycore.Config.Record.
 func (c *Counter) Record(r proxycore.Record) error {
-	if r.Decision != proxycore.DecisionDeny {
+	denied := r.Decision == proxycore.DecisionDeny
+	if !denied && !Failed(r) {
 		return nil
 	}
-	k := key{host: r.Host, port: r.Port, reason: r.Reason}
+	k := key{failed: !denied, host: r.Host, port: r.Port, reason: r.Reason}
 	switch r.Reason {
 	case proxycore.DeniedByRule:
 		k.rule = r.Rule
@@ -67,7 +71,11 @@ func (c *Counter) Record(r proxycore.Record) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.total++
+	if denied {
+		c.denied++
+	} else {
+		c.failed++
+	}
 	if _, known := c.counts[k]; !known && len(c.counts) >= maxTargets {
 		c.others++
 		return nil
@@ -79,15 +87,24 @@ func (c *Counter) Record(r proxycore.Record) error {
 	return nil
 }
 
-// Total is how many requests were refused.
+// Failed reports whether r was allowed but never got a connection.
+func Failed(r proxycore.Record) bool {
+	switch r.Reason {
+	case proxycore.DNSError, proxycore.DialError, proxycore.DialTimeout:
+		return r.Decision == proxycore.DecisionAllow
+	}
+	return false
+}
+
+// Total is how many requests were refused or failed.
 func (c *Counter) Total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.total
+	return c.denied + c.failed
 }
 
-// Write prints the table to w, most frequent first, then by target; nothing
-// was refused is one line.
+// Write prints the table to w, refusals first, the most frequent of them first, then by
+// target; where there is nothing to tell it is one line.
 func (c *Counter) Write(w io.Writer) error {
 	c.mu.Lock()
 	keys := make([]key, 0, len(c.counts))
@@ -96,22 +113,23 @@ func (c *Counter) Write(w io.Writer) error {
 		keys = append(keys, k)
 		counts[k] = n
 	}
-	total, others := c.total, c.others
+	denied, failed, others := c.denied, c.failed, c.others
 	c.mu.Unlock()
-	if total == 0 {
-		_, err := io.WriteString(w, "sallyport: nothing was denied\n")
-		return err
-	}
 	slices.SortFunc(keys, func(a, b key) int {
+		if a.failed != b.failed {
+			return cmp.Compare(boolInt(a.failed), boolInt(b.failed))
+		}
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port),
 			cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method))
 	})
 	var b strings.Builder
-	fmt.Fprintf(&b, "sallyport: %s denied\n", plural(total, "request was", "requests were"))
+	fmt.Fprintf(&b, "sallyport: %s\n", headline(denied, failed))
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(tw, "  COUNT\tTARGET\tREASON\tTO ALLOW IT")
+	if len(keys) > 0 {
+		fmt.Fprintln(tw, "  COUNT\tTARGET\tRESULT\tREASON\tWHAT HELPS")
+	}
 	for _, k := range keys[:min(len(keys), maxRows)] {
-		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\n", counts[k], k.target(), printable.Text(string(k.reason)), printable.Text(k.advice()))
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\n", counts[k], k.target(), k.result(), printable.Text(string(k.reason)), printable.Text(k.advice()))
 	}
 	tw.Flush()
 	if len(keys) > maxRows {
@@ -124,6 +142,33 @@ func (c *Counter) Write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// headline is the first line.
+func headline(denied, failed int) string {
+	text, and := "nothing was denied", ", but "
+	if denied > 0 {
+		text, and = plural(denied, "request was", "requests were")+" denied", ", and "
+	}
+	if failed > 0 {
+		text += and + plural(failed, "allowed request", "allowed requests") + " failed"
+	}
+	return text
+}
+
+func boolInt(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// result is the third column.
+func (k key) result() string {
+	if k.failed {
+		return "failed"
+	}
+	return "denied"
 }
 
 // target is the second column.
@@ -150,13 +195,19 @@ func (k key) advice() string {
 	case proxycore.AddressNotAllowed:
 		return k.allowAddress()
 	case proxycore.DeniedByRule:
-		return "remove the deny rule " + k.rule
+		return "remove the deny rule " + printable.Pattern(k.rule)
 	case proxycore.MethodNotAllowed:
 		return "ask with https://; nothing but CONNECT is forwarded"
 	case proxycore.LimitExceeded:
 		return "open fewer connections at once"
 	case proxycore.MalformedRequest:
 		return "the request is not valid"
+	case proxycore.DNSError:
+		return "check the name and the name server, or --resolve " + k.host + "=ADDRESS"
+	case proxycore.DialError:
+		return k.reach()
+	case proxycore.DialTimeout:
+		return "nothing answers: check the host, the port and firewalls on the way"
 	}
 	return "-"
 }
@@ -185,6 +236,16 @@ func (k key) allowAddress() string {
 		return k.allow()
 	}
 	return fmt.Sprintf("--allow ADDRESS:%d, with the address it resolves to", k.port)
+}
+
+// reach explains a connection that was refused. The sandbox has a loopback interface of
+// its own, and a server there is easily meant by what leads to the host's.
+func (k key) reach() string {
+	addr, err := netip.ParseAddr(k.host)
+	if err == nil && addr.Unmap().IsLoopback() || k.host == "localhost" || strings.HasSuffix(k.host, ".localhost") {
+		return "nothing listens there on the host, whose loopback this is; a server inside the sandbox is reached without the proxy"
+	}
+	return "no connection: check that the host serves this port, and the network"
 }
 
 // admits reports whether a policy of nothing but pattern admits t.

@@ -34,9 +34,43 @@ func written(t *testing.T, records ...proxycore.Record) string {
 func TestNothingDenied(t *testing.T) {
 	t.Parallel()
 	got := written(t, proxycore.Record{Host: "a.com", Decision: proxycore.DecisionAllow},
-		proxycore.Record{Host: "a.com", Decision: proxycore.DecisionAllow, Reason: proxycore.DialError})
+		proxycore.Record{Host: "a.com", Decision: proxycore.DecisionAllow, Reason: proxycore.PolicyClosed})
 	if want := "sallyport: nothing was denied\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func fail(host string, port uint16, reason proxycore.Reason) proxycore.Record {
+	r := deny(host, port, reason)
+	r.Decision = proxycore.DecisionAllow
+	return r
+}
+
+// TestFailures: a request that was allowed and came to nothing is no denial, and no
+// option would allow it; the table tells the two apart.
+func TestFailures(t *testing.T) {
+	t.Parallel()
+	dns := fail("b.com", 443, proxycore.DNSError)
+	for _, tt := range []struct {
+		name    string
+		records []proxycore.Record
+		want    string
+	}{
+		{"alone", []proxycore.Record{fail("a.com", 22, proxycore.DialTimeout)}, "sallyport: nothing was denied, but 1 allowed request failed\n" +
+			"  COUNT  TARGET    RESULT  REASON        WHAT HELPS\n" +
+			"  1      a.com:22  failed  dial_timeout  nothing answers: check the host, the port and firewalls on the way\n"},
+		{"with denials", []proxycore.Record{dns, dns, deny("c.com", 443, proxycore.HostNotAllowed), fail("localhost", 5432, proxycore.DialError),
+			fail("203.0.113.7", 443, proxycore.DialError)},
+			"sallyport: 1 request was denied, and 4 allowed requests failed\n" +
+				"  COUNT  TARGET           RESULT  REASON            WHAT HELPS\n" +
+				"  1      c.com:443        denied  host_not_allowed  --allow c.com\n" +
+				"  2      b.com:443        failed  dns_error         check the name and the name server, or --resolve b.com=ADDRESS\n" +
+				"  1      203.0.113.7:443  failed  dial_error        no connection: check that the host serves this port, and the network\n" +
+				"  1      localhost:5432   failed  dial_error        nothing listens there on the host, whose loopback this is; a server inside the sandbox is reached without the proxy\n"},
+	} {
+		if got := written(t, tt.records...); got != tt.want {
+			t.Errorf("%s: got\n%s\nwant\n%s", tt.name, got, tt.want)
+		}
 	}
 }
 
@@ -45,10 +79,10 @@ func TestTableIsSortedByCount(t *testing.T) {
 	b := deny("b.com", 443, proxycore.HostNotAllowed)
 	got := written(t, deny("c.com", 443, proxycore.HostNotAllowed), deny("a.com", 443, proxycore.HostNotAllowed), b, b)
 	want := "sallyport: 4 requests were denied\n" +
-		"  COUNT  TARGET     REASON            TO ALLOW IT\n" +
-		"  2      b.com:443  host_not_allowed  --allow b.com\n" +
-		"  1      a.com:443  host_not_allowed  --allow a.com\n" +
-		"  1      c.com:443  host_not_allowed  --allow c.com\n"
+		"  COUNT  TARGET     RESULT  REASON            WHAT HELPS\n" +
+		"  2      b.com:443  denied  host_not_allowed  --allow b.com\n" +
+		"  1      a.com:443  denied  host_not_allowed  --allow a.com\n" +
+		"  1      c.com:443  denied  host_not_allowed  --allow c.com\n"
 	if got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
 	}
