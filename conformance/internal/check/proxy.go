@@ -38,6 +38,9 @@ var ErrStart = errors.New("the backend did not start")
 // and the log are filled in.
 func (x *X) Start(c Config) (*Proxy, error) {
 	x.needs(c, true)
+	if err := x.s.lost(); err != nil {
+		x.Abort("%v", err) // which must not pass for a refusal
+	}
 	p, err := x.s.start(x.Ctx, c)
 	if err != nil {
 		return nil, err

@@ -27,6 +27,7 @@ type Session struct {
 
 	instances map[string]*started
 	observed  map[string]*Observed
+	answered  bool // the first shared instance was asked
 
 	mu sync.Mutex
 	// stuck counts how often a Start (which weighs more) or a Stop has not returned: whatever holds them up
@@ -46,6 +47,14 @@ func (s *Session) note(err error, weight int) error {
 		s.mu.Unlock()
 	}
 	return err
+}
+
+// giveUp ends all further starts: a backend that cannot run with the policy nearly all checks need, or that answers
+// nobody, has made the run invalid, and the rest would only take time.
+func (s *Session) giveUp(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.stuck, s.why = patience, err
 }
 
 // lost is not nil once there is no point in starting anything more.
@@ -95,13 +104,17 @@ func (s *Session) shared(name string, c Config) (*Proxy, error) {
 		return st.p, st.err
 	}
 	p, err := s.start(context.Background(), c)
-	if err == nil && name == "core" {
-		err = s.answers(p)
+	if err != nil && name == "core" {
+		s.giveUp(err)
 	}
-	if err != nil && p != nil {
-		ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
-		defer cancel()
-		p, err = nil, errors.Join(err, p.stop(ctx))
+	if err == nil && !s.answered && len(c.Allow) > 0 {
+		if err = s.answers(p); err != nil {
+			s.giveUp(err)
+			ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
+			defer cancel()
+			p, err = nil, errors.Join(err, p.stop(ctx))
+		}
+		s.answered = true
 	}
 	s.instances[name] = &started{p, err}
 	return p, err
