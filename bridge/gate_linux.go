@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -38,6 +39,25 @@ type gate struct {
 	opened chan struct{} // closed when the supervisor has connected
 }
 
+// gates maps the names of the gates that run to their opened channels. Session.Run, which
+// has only the command, finds the one of its sandbox here.
+var gates sync.Map
+
+// awaitSupervisor returns when the supervisor that cmd started can pass signals on, which it
+// can before it connects to its gate, or when over is closed. A signal that it got
+// before that would end it in the way of the Go runtime instead of the command.
+func awaitSupervisor(cmd *exec.Cmd, over <-chan struct{}) {
+	if len(cmd.Args) < 3 {
+		return
+	}
+	if opened, ok := gates.Load(cmd.Args[2]); ok {
+		select {
+		case <-opened.(chan struct{}):
+		case <-over:
+		}
+	}
+}
+
 func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, error) {
 	name, err := unforeseeable()
 	if err != nil {
@@ -57,8 +77,10 @@ func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, 
 // serve runs the gate. A child that is never started never connects, so until
 // it has, the gate also ends with ctx and with the handle.
 func (g *gate) serve(ctx context.Context) {
+	gates.Store(g.name, g.opened)
 	go func() {
 		defer close(g.over)
+		defer gates.Delete(g.name)
 		g.run()
 	}()
 	go func() {

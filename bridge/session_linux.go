@@ -75,8 +75,10 @@ func waitStatus(cmd *exec.Cmd, err error) (int, error) {
 	return cmd.ProcessState.ExitCode(), nil
 }
 
-// passSignals passes the session's signals on until over.
+// passSignals passes the session's signals on until over. They wait in the channel until
+// there is somebody to take them.
 func (s Session) passSignals(cmd *exec.Cmd, t *terminal, over <-chan struct{}) {
+	awaitSupervisor(cmd, over)
 	for {
 		select {
 		case <-over:

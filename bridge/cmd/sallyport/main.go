@@ -14,6 +14,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/bridge/internal/cli"
+	_ "github.com/sallyport-dev/sallyport/bridge/internal/early" // SIGQUIT must not print stacks
 )
 
 func main() {

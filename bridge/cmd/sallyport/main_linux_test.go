@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"github.com/sallyport-dev/sallyport/bridge"
+	"github.com/sallyport-dev/sallyport/bridge/internal/quit"
 )
 
 // asVar makes this test binary act as something else: the command itself, or
@@ -38,6 +39,7 @@ func TestMain(m *testing.M) {
 	os.Unsetenv(asVar)
 	switch as {
 	case "":
+		quit.Release() // a test that hangs should print its stacks
 		os.Exit(m.Run())
 	case "sallyport":
 		main()

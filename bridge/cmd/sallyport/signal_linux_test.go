@@ -55,7 +55,7 @@ func TestRunInterruptedAtEveryStage(t *testing.T) {
 		steps = 5
 	}
 	each(t, func(t *testing.T, mode string) {
-		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		for _, s := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGQUIT, syscall.SIGKILL} {
 			for i := range steps {
 				p := newProc(t, "run", "--allow", "a.com", "--sandbox", mode, "--", "sh", "-c", "echo up; (cat) & exec cat")
 				p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -69,6 +69,9 @@ func TestRunInterruptedAtEveryStage(t *testing.T) {
 				status := p.wait()
 				ws := p.cmd.ProcessState.Sys().(syscall.WaitStatus)
 				died := ws.Signaled() && ws.Signal() == s
+				if s == syscall.SIGQUIT && status == 2 && !strings.Contains(p.stderr.String(), "main.main(") {
+					died = true // so the Go runtime ends a process whose packages are not initialised
+				}
 				if !died && (status != 128+int(s) || s == syscall.SIGKILL) && !(mode == "none" && status == 0) {
 					t.Errorf("%v after %v: got %v, want the end by that signal; stdout %q, stderr %q", s, time.Duration(i)*step, p.cmd.ProcessState, out, p.stderr)
 				}

@@ -18,6 +18,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/bridge/internal/decisionlog"
+	"github.com/sallyport-dev/sallyport/bridge/internal/quit"
 	"github.com/sallyport-dev/sallyport/bridge/internal/summary"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
@@ -87,6 +88,7 @@ func (p *proxy) serve(s Streams, at listenAddr, pol *policy, log *decisionlog.Lo
 	sigs := make(chan os.Signal, 16)
 	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(sigs)
+	quit.Release() // from here on it prints stacks, which tells what a proxy hangs on
 	ignoreBrokenPipes()
 
 	ops := logger(s.Stderr, slog.LevelInfo)

@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/sallyport-dev/sallyport/bridge"
+	"github.com/sallyport-dev/sallyport/bridge/internal/quit"
 )
 
 // signals decides what a signal means to run. Until the command starts, one
@@ -46,6 +47,7 @@ func catchSignals(parent context.Context, list []os.Signal) *signals {
 	if len(list) > 0 {
 		signal.Notify(s.in, list...)
 	}
+	quit.Release()
 	ignoreBrokenPipes()
 	go s.route()
 	return s
@@ -105,10 +107,11 @@ func (s *signals) failure(streams Streams, err error) int {
 	return bridge.ExitFailed
 }
 
-// stop ends the catching: a signal does again what it does by default. The
+// stop ends the catching: a signal ends this process again. The
 // context is cancelled. It is idempotent.
 func (s *signals) stop() {
 	s.once.Do(func() {
+		quit.Arm()
 		signal.Stop(s.in)
 		close(s.release)
 		<-s.done
