@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"strconv"
 	"strings"
@@ -49,18 +50,32 @@ func identityMap(kind string, own, needs int) ([]syscall.SysProcIDMap, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out which %ss there are: %w", kind, err)
 	}
-	var m []syscall.SysProcIDMap
-	for line := range strings.Lines(string(b)) {
+	m, err := parseIDMap(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("bridge: read /proc/self/%s_map: %w", kind, err)
+	}
+	return m, nil
+}
+
+// parseIDMap returns the identity map of the ids that a uid_map, as user_namespaces(7) describes
+// it, has inside. Ids have 32 bits, but the fields of SysProcIDMap are ints: where those
+// have 32 bits, too, a map of all ids takes two entries, and the last id is left out.
+func parseIDMap(text string) (m []syscall.SysProcIDMap, err error) {
+	for line := range strings.Lines(text) {
 		f := strings.Fields(line)
 		if len(f) != 3 {
-			return nil, fmt.Errorf("bridge: /proc/self/%s_map has a line %q", kind, line)
+			return nil, fmt.Errorf("it has a line %q", line)
 		}
-		first, err1 := strconv.Atoi(f[0])
-		size, err2 := strconv.Atoi(f[2])
+		first, err1 := strconv.ParseUint(f[0], 10, 32)
+		size, err2 := strconv.ParseUint(f[2], 10, 32)
 		if err := errors.Join(err1, err2); err != nil {
-			return nil, fmt.Errorf("bridge: read /proc/self/%s_map: %w", kind, err)
+			return nil, err
 		}
-		m = append(m, syscall.SysProcIDMap{ContainerID: first, HostID: first, Size: size})
+		for size > 0 && first <= math.MaxInt {
+			n := min(size, math.MaxInt)
+			m = append(m, syscall.SysProcIDMap{ContainerID: int(first), HostID: int(first), Size: int(n)})
+			first, size = first+n, size-n
+		}
 	}
 	return m, nil
 }
