@@ -50,7 +50,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringVar(&r.fixedPolicy, "fixed-policy", "", "the only policy it enforces: the `name` of one of the suite's, or a file with its lines (list --policies)")
 	f.StringSliceVar(&r.features, "features", nil, "`features` it claims beyond what its command line shows (list --features-known)")
 	f.StringVar(&r.name, "name", "", "`name` of the proxy in reports (default: its program)")
-	f.StringVar(&r.version, "version", "", "`version` of the proxy in reports")
+	f.StringVar(&r.version, "version", "unversioned", "`version` of the proxy in reports")
 	f.StringArrayVar(&r.patterns, "run", nil, "run only checks whose id matches the `pattern` (DENY-*), several times if need be")
 	f.StringVar(&r.baseline, "baseline", "", "`file` with the checks it is known to fail; strict")
 	f.StringVar(&r.reportDir, "report-dir", "", "write the reports into the `directory`")
