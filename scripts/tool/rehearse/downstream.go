@@ -5,15 +5,25 @@ package main
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
-// unwelcome must not reach anybody who imports proxycore or bridge: test frameworks and command-line libraries.
-var unwelcome = []string{"ginkgo", "gomega", "testcontainers", "pflag"}
+// compiledIn are the modules of which packages may be compiled into a program that imports proxycore and bridge.
+// README.md promises this list.
+var compiledIn = []string{"github.com/creack/pty", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text"}
+
+// inGraph are the modules that may be named besides in such a program's module graph: what the command of bridge needs,
+// and what go.mod files of those above name.
+var inGraph = []string{
+	"github.com/spf13/pflag", "go.yaml.in/yaml/v3",
+	"golang.org/x/crypto", "golang.org/x/mod", "golang.org/x/sync", "golang.org/x/term", "golang.org/x/tools",
+}
 
 // install installs the commands the way a user does and asks them who they are.
 func (r *rehearsal) install(ctx context.Context) error {
@@ -88,31 +98,47 @@ func (r *rehearsal) sums() (string, error) {
 // company checks what an importer of proxycore and bridge gets to see of their dependencies: in its go.mod, in the
 // packages it compiles, and in its module graph, where only what a command of bridge needs may still be named.
 func (r *rehearsal) company(ctx context.Context, dir string) error {
-	gomod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
+	text, err := r.do(ctx, dir, "go", "mod", "edit", "-json")
 	if err != nil {
 		return err
 	}
-	compiled, err := r.do(ctx, dir, "go", "list", "-deps", ".")
+	var gomod struct{ Require []struct{ Path string } }
+	if err := json.Unmarshal([]byte(text), &gomod); err != nil {
+		return fmt.Errorf("read go.mod: %w", err)
+	}
+	var required []string
+	for _, m := range gomod.Require {
+		required = append(required, m.Path)
+	}
+	compiled, err := r.do(ctx, dir, "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
 	if err != nil {
 		return err
 	}
-	graph, err := r.do(ctx, dir, "go", "list", "-m", "all")
+	graph, err := r.do(ctx, dir, "go", "list", "-m", "-f", "{{.Path}}", "all")
 	if err != nil {
 		return err
 	}
-	var errs []error
-	for _, name := range unwelcome {
-		if strings.Contains(string(gomod), name) {
-			errs = append(errs, fmt.Errorf("importing proxycore and bridge puts %s into go.mod:\n%s", name, gomod))
-		}
-		if strings.Contains(compiled, name) {
-			errs = append(errs, fmt.Errorf("importing proxycore and bridge compiles %s", name))
-		}
-		if name != "pflag" && strings.Contains(graph, name) {
-			errs = append(errs, fmt.Errorf("importing proxycore and bridge puts %s into the module graph:\n%s", name, graph))
+	return errors.Join(
+		strangers("puts into go.mod", required, compiledIn),
+		strangers("compiles", strings.Fields(compiled), compiledIn),
+		strangers("puts into the module graph", strings.Fields(graph), slices.Concat(compiledIn, inGraph)),
+	)
+}
+
+// strangers names the modules that are not welcome: all but the welcome ones, the two that are imported, and the program.
+func strangers(how string, modules, welcome []string) error {
+	var found []string
+	for _, m := range modules {
+		own := []string{"example.test/downstream", prefix + "/bridge", prefix + "/proxycore"}
+		if !slices.Contains(own, m) && !slices.Contains(welcome, m) && !slices.Contains(found, m) {
+			found = append(found, m)
 		}
 	}
-	return errors.Join(errs...)
+	if len(found) == 0 {
+		return nil
+	}
+	return fmt.Errorf("importing proxycore and bridge %s %s, which compiledIn and inGraph of scripts/tool/rehearse do not list",
+		how, strings.Join(found, ", "))
 }
 
 // runDownstream runs the program in the fake Internet of the packed fixtures and reads the decision log it prints.
