@@ -18,6 +18,9 @@
 //
 // The package is not a file-system sandbox: the command sees the files that the
 // caller sees, unless [Sandbox.BwrapArgs] says otherwise, and whoever can write the
-// caller's files can have something run outside later. It needs Linux;
+// caller's files can have something run outside later. It does not filter system calls
+// either: there is no seccomp filter yet, so AF_VSOCK is open where the kernel does not
+// bind it to a network namespace, and io_uring and the rest of the kernel can be attacked
+// as by any other process. It needs Linux;
 // elsewhere its functions return errors that wrap [errors.ErrUnsupported].
 package bridge
