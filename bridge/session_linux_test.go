@@ -5,6 +5,7 @@ package bridge
 
 import (
 	"bufio"
+	"io"
 	"os"
 	"os/exec"
 	"strings"
@@ -179,6 +180,29 @@ func TestSessionPlain(t *testing.T) {
 		signals <- unix.SIGTERM
 		if got := <-status; got != 6 {
 			t.Errorf("status = %d, want the trap's, 6", got)
+		}
+	})
+}
+
+// TestSessionEarlySignals: a signal that is there before the sandbox is reaches the command, and
+// not the process that is about to make the sandbox.
+func TestSessionEarlySignals(t *testing.T) {
+	forEachMode(t, func(t *testing.T, m Mode) {
+		w := newWorld(t)
+		for _, sig := range []unix.Signal{unix.SIGQUIT, unix.SIGUSR1, unix.SIGTERM} {
+			signals := make(chan os.Signal, 1)
+			signals <- sig
+			r, said, err := os.Pipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			status, err := Session{Stderr: said, Signals: signals}.Run(w.command(t, Sandbox{Mode: m}, "sleep", "1000"))
+			said.Close()
+			text, _ := io.ReadAll(r)
+			r.Close()
+			if status != 128+int(sig) || err != nil || len(text) > 0 {
+				t.Errorf("%v: got status %d, %v, and %q on standard error, want %d and nothing", sig, status, err, text, 128+int(sig))
+			}
 		}
 	})
 }

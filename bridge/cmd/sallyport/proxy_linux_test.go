@@ -74,7 +74,7 @@ func wantEnd(t *testing.T, c net.Conn) {
 func TestProxyReady(t *testing.T) {
 	t.Parallel()
 	target := origin(t)
-	p, r := startProxy(t, "--allow", target)
+	p, r := startProxy(t, "--allow", target+",127.0.0.2:1")
 	if want := fmt.Sprintf("127.0.0.1:%d", r.Port); r.Addr != want || r.Port == 0 || r.Socket != "" {
 		t.Errorf("got %+v, want an address with its port and no socket", r)
 	}
@@ -82,6 +82,10 @@ func TestProxyReady(t *testing.T) {
 		t.Errorf("denied: got %s, want 403", got)
 	}
 	p.says("reason=host_not_allowed")
+	if got, _ := tunnel(t, "tcp", r.Addr, "127.0.0.2:1"); got != "502" {
+		t.Errorf("allowed, but nobody there: got %s, want 502", got)
+	}
+	p.says("msg=failed host=127.0.0.2 port=1 reason=dial_error")
 	got, c := tunnel(t, "tcp", r.Addr, target)
 	if got != "200" {
 		t.Errorf("allowed: got %s, want 200", got)
