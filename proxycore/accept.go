@@ -165,8 +165,10 @@ func (s *Server) forget(c *conn) {
 	s.notify()
 }
 
-// commonPassingErrors are those of every system.
+// commonPassingErrors are those of every system: shortages, and what accept(2)
+// says of one connection.
 var commonPassingErrors = []error{
 	syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM,
 	syscall.ECONNABORTED, syscall.ECONNRESET, syscall.EINTR, syscall.EPROTO, syscall.EAGAIN,
+	syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENOPROTOOPT,
 }

@@ -36,6 +36,19 @@ func TestAcceptErrorsThatPass(t *testing.T) {
 	}
 }
 
+// The errors that accept(2) hands on from a connection are not the listener's.
+func TestNetworkErrorsOfAcceptPass(t *testing.T) {
+	t.Parallel()
+	for _, errno := range []syscall.Errno{syscall.ENETDOWN, syscall.EHOSTDOWN, syscall.ENETUNREACH, syscall.EHOSTUNREACH, syscall.ENOPROTOOPT} {
+		if err := error(&net.OpError{Op: "accept", Err: errno}); !passing(err) {
+			t.Errorf("%v ends the listener", err)
+		}
+	}
+	if passing(net.ErrClosed) || passing(syscall.EBADF) {
+		t.Error("a listener that is gone is waited for")
+	}
+}
+
 func TestAcceptErrorsThatDoNot(t *testing.T) {
 	t.Parallel()
 	s, err := NewServer(Config{})

@@ -93,7 +93,7 @@ func (m *mover) fill(fd uintptr) bool {
 	case n == 0:
 		m.err = io.EOF
 	}
-	m.off, m.pending = 0, n
+	m.off, m.pending = 0, max(n, 0)
 	return true
 }
 
@@ -116,7 +116,7 @@ func (m *mover) take(fd int) (n int, err error) {
 	for {
 		n, err = unix.Read(fd, m.buf[:])
 		if err != unix.EINTR {
-			return max(n, 0), err
+			return n, err
 		}
 	}
 }
