@@ -183,7 +183,8 @@ func (x *X) Judge(all []Observation, verdict func(oracle.Evidence, oracle.Expect
 			x.Line("DNS", "%s", o.DNS)
 		}
 		for _, f := range findings {
-			x.Note(f.Kind, "%s: %s", o.Case.ID, f.Text)
+			request, _, _ := strings.Cut(strings.TrimLeft(o.Case.Sent, "\r\n"), "\r\n")
+			x.Note(f.Kind, "%s (%.80q): %s", o.Case.ID, request, f.Text)
 		}
 	}
 	x.Line("Table", "%s", fmt.Sprintf("%d of %d cases as required", len(all)-bad, len(all)))
