@@ -69,7 +69,7 @@ var moduleFiles = []string{"go.mod", "go.sum"}
 
 // writeTidy is scripts/tidy: it tidies the modules named in only, or all of them.
 func (r *rehearsal) writeTidy(ctx context.Context, only []string) error {
-	for _, m := range r.modules {
+	for _, m := range slices.Concat(r.modules, r.examples) {
 		if len(only) > 0 && !slices.Contains(only, m.dir) {
 			continue
 		}

@@ -27,7 +27,7 @@ var inGraph = []string{
 
 // install installs the commands the way a user does and asks them who they are.
 func (r *rehearsal) install(ctx context.Context) error {
-	for _, command := range []string{"bridge/cmd/sallyport", "fixtures/cmd/fakenet"} {
+	for _, command := range []string{"bridge/cmd/sallyport", "fixtures/cmd/fakenet", "conformance/cmd/egressconform"} {
 		if _, err := r.do(ctx, r.tmp, "go", "install", prefix+"/"+command+"@"+r.version); err != nil {
 			return err
 		}

@@ -4,7 +4,7 @@
 // Command rehearse rehearses a release. It packs every released module from the working tree into a file:// module
 // proxy, as the version that the modules name for each other, and then does outside the tree, without go.work, what
 // importers will do: build a program against them and run it, go install the commands, vet and compile each module
-// alone, and see that go mod tidy has nothing to add.
+// alone, run the examples of the conformance suite, and see that go mod tidy has nothing to add.
 //
 //	rehearse [-v]
 //	rehearse -tidy [MODULE…]    write the tidied go.mod and go.sum of these modules (all of them) back into the tree
@@ -62,6 +62,7 @@ func run(ctx context.Context, tidy bool, only []string, verbose bool) error {
 		{"the modules are tidy and build alone", r.alone},
 		{"go install", r.install},
 		{"a program downstream", r.downstream},
+		{"the examples of the conformance suite", r.try},
 	} {
 		begin := time.Now()
 		if err := part.run(ctx); err != nil {
@@ -81,6 +82,8 @@ type rehearsal struct {
 	env     []string
 	version string    // what the modules call each other: the coming release
 	modules []*module // all of go.work
+	// examples are modules outside go.work, of the same version.
+	examples []*module
 }
 
 func newRehearsal(ctx context.Context, verbose bool) (*rehearsal, error) {

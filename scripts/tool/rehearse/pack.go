@@ -58,6 +58,9 @@ func (r *rehearsal) readModules() error {
 		}
 		r.modules = append(r.modules, m)
 	}
+	if err := r.readExamples(); err != nil {
+		return err
+	}
 	return r.readVersion(work)
 }
 
@@ -73,7 +76,7 @@ func (r *rehearsal) readVersion(work *modfile.WorkFile) error {
 			errs = append(errs, fmt.Errorf("%s names %s, others name %s: siblings have one version", where, v, r.version))
 		}
 	}
-	for _, m := range r.modules {
+	for _, m := range slices.Concat(r.modules, r.examples) {
 		for _, require := range m.file.Require {
 			see(m.dir+"/go.mod", require.Mod)
 		}
