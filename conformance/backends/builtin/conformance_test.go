@@ -23,7 +23,7 @@ func TestConformance(t *testing.T) {
 		Version:  "development",
 		Features: backend.PolicyFeatures(conformance.TCP, conformance.DeathReport),
 		Start:    start,
-	})
+	}, backend.Reports()...)
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {

@@ -26,5 +26,5 @@ func TestConformance(t *testing.T) {
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return backend.Sandboxed(ctx, c, bridge.Bwrap)
 		},
-	})
+	}, backend.Reports()...)
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // others are the packages of this module that are no backends.
-var others = []string{"agreement", "discovery", "internal/backend", "internal/rules"}
+var others = []string{"agreement", "discovery", "internal/backend", "internal/peers", "internal/rules"}
 
 // backends lists the module's packages from what the go command finds, for Linux, where all of them build.
 func backends(t *testing.T) []string {

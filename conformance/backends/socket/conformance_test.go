@@ -24,7 +24,7 @@ func TestConformance(t *testing.T) {
 		Version:  "development",
 		Features: backend.PolicyFeatures(conformance.Unix, conformance.DeathReport),
 		Start:    start,
-	})
+	}, backend.Reports()...)
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {

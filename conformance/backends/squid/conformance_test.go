@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return start(ctx, program, c)
 		},
-	})
+	}, backend.Reports()...)
 }
 
 func start(ctx context.Context, program string, c conformance.Config) (*conformance.Instance, error) {

@@ -12,7 +12,6 @@ import (
 	_ "embed"
 	"errors"
 	"fmt"
-	"net"
 	"strings"
 	"testing"
 	"time"
@@ -44,7 +43,7 @@ func TestConformance(t *testing.T) {
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return start(ctx, program, c)
 		},
-	})
+	}, backend.Reports()...)
 }
 
 // known joins the baselines for a version.
@@ -61,7 +60,7 @@ func start(ctx context.Context, program string, c conformance.Config) (*conforma
 		return nil, err
 	}
 	if c.Port == 0 {
-		if c.Port, err = freePort(); err != nil {
+		if c.Port, err = backend.FreePort(); err != nil {
 			return nil, err
 		}
 	}
@@ -131,15 +130,4 @@ func filterFile(c conformance.Config) (string, error) {
 		b.WriteString("^/$\n") // no host name holds a slash
 	}
 	return b.String(), nil
-}
-
-// freePort picks a port for the configuration file, which cannot be told one otherwise. If another
-// process takes it before tinyproxy does, the start fails.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, fmt.Errorf("backends: %w", err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }

@@ -25,5 +25,5 @@ func TestConformance(t *testing.T) {
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return backend.Sandboxed(ctx, c, bridge.UserNS)
 		},
-	})
+	}, backend.Reports()...)
 }

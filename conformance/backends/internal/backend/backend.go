@@ -86,6 +86,9 @@ func Instance(h *proxycore.Handle) *conformance.Instance {
 
 // Baseline reads a baseline that was embedded in the test.
 func Baseline(text string) *conformance.Baseline {
+	if os.Getenv(noBaselineVariable) != "" {
+		return nil
+	}
 	b, err := conformance.ParseBaseline(strings.NewReader(text))
 	if err != nil {
 		panic(err) // the file is part of this repository

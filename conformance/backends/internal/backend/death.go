@@ -13,6 +13,8 @@ import (
 	"net"
 	"os"
 	"sync/atomic"
+	"syscall"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -76,5 +78,35 @@ func KillMarked(ctx context.Context, mark string, done <-chan struct{}) error {
 		return nil
 	case <-ctx.Done():
 		return fmt.Errorf("backends: the death was not noticed: %w", ctx.Err())
+	}
+}
+
+// EndMarked asks every process that has mark in its environment to end, kills what is left after grace, and returns
+// when none is left. It is the Stop of programs that the suite itself starts.
+func EndMarked(ctx context.Context, mark string, grace time.Duration) error {
+	kill := time.Now().Add(grace)
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	asked := map[int]bool{}
+	for {
+		pids, err := marked(MarkVariable + "=" + mark)
+		if err != nil || len(pids) == 0 {
+			return err
+		}
+		for _, pid := range pids {
+			switch p, err := os.FindProcess(pid); {
+			case err != nil:
+			case time.Now().After(kill):
+				_ = p.Kill()
+			case !asked[pid]:
+				asked[pid] = true
+				_ = p.Signal(syscall.SIGTERM)
+			}
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return fmt.Errorf("backends: %d processes do not end: %w", len(pids), ctx.Err())
+		}
 	}
 }

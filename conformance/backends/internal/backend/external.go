@@ -11,6 +11,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -76,6 +77,17 @@ func WriteFile(dir, name, text string) (string, error) {
 		return "", fmt.Errorf("backends: configuration: %w", err)
 	}
 	return path, nil
+}
+
+// FreePort picks a port for a configuration file that cannot be told one otherwise. If another process takes it
+// before the proxy does, the start fails.
+func FreePort() (int, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("backends: %w", err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 // marked returns the processes with entry in their environment.

@@ -1,0 +1,35 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+package backend
+
+import (
+	"os"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/conformance"
+)
+
+// The environment variables by which scripts/peers asks for more than a verdict.
+const (
+	reportsVariable    = "BACKENDS_REPORTS"     // the directory a run leaves its reports in
+	selectVariable     = "BACKENDS_SELECT"      // a requirement or a check, to be run alone
+	noBaselineVariable = "BACKENDS_NO_BASELINE" // anything: failures are shown as what they are
+)
+
+// Reports returns the options of every backend's run; outside of scripts/peers there are none.
+func Reports() []conformance.Option {
+	var options []conformance.Option
+	if dir := os.Getenv(reportsVariable); dir != "" {
+		options = append(options, conformance.ReportDir(dir))
+	}
+	if id := os.Getenv(selectVariable); id != "" {
+		if !strings.Contains(id, ".") {
+			id += ".*"
+		}
+		options = append(options, conformance.Select(id))
+	}
+	return options
+}
