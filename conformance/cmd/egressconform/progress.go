@@ -22,6 +22,10 @@ type progress struct {
 	out   io.Writer // for the failures
 
 	done, bad, total int
+
+	// told has the first check that could not be carried out for a reason: a proxy that does not start keeps all of
+	// them from being carried out, and is told of once.
+	told map[string]string
 }
 
 // every is how many checks there are between two lines, when standard error is no terminal.
@@ -42,6 +46,10 @@ func (p *progress) one(c conformance.CheckReport) {
 	case conformance.Fail, conformance.Error, conformance.Stale:
 		p.bad++
 		p.clear()
+		if first := p.first(c); first != c.ID {
+			fmt.Fprintf(p.out, "ERROR %s: as %s\n\n", c.ID, first)
+			break
+		}
 		fmt.Fprintln(p.out, p.text(c))
 	case conformance.Deselected, conformance.NA:
 	default:
@@ -56,6 +64,21 @@ func (p *progress) one(c conformance.CheckReport) {
 	case p.done%every == 0:
 		fmt.Fprintf(p.app.stderr, "%d of %d checks, %d not ok\n", p.done, p.total, p.bad)
 	}
+}
+
+// first returns the check whose text says all there is to say of c.
+func (p *progress) first(c conformance.CheckReport) string {
+	if c.Outcome != conformance.Error {
+		return c.ID
+	}
+	if id, told := p.told[c.Reason]; told {
+		return id
+	}
+	if p.told == nil {
+		p.told = map[string]string{}
+	}
+	p.told[c.Reason] = c.ID
+	return c.ID
 }
 
 // clear makes way on a terminal.
