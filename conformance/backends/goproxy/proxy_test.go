@@ -6,6 +6,7 @@
 package goproxy
 
 import (
+	"bufio"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -60,9 +61,38 @@ func serve(l net.Listener, path string) error {
 	dialer := &net.Dialer{Timeout: 10 * time.Second, Control: refuseSpecial}
 	p.ConnectDial = dialer.Dial
 	p.ConnectionErrHandler = answerError
-	server := &http.Server{Handler: p, ReadHeaderTimeout: s.HeadTimeout, MaxHeaderBytes: 8 << 10}
+	server := &http.Server{Handler: keepEarly(p), ReadHeaderTimeout: s.HeadTimeout, MaxHeaderBytes: 8 << 10}
 	return server.Serve(l)
 }
+
+// keepEarly gives the bytes that net/http has read behind the head back to the connection: goproxy takes it by Hijack
+// without them, and whether they had arrived by then is a matter of chance.
+func keepEarly(h http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { h.ServeHTTP(earlyWriter{w}, r) })
+}
+
+type earlyWriter struct{ http.ResponseWriter }
+
+func (w earlyWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, rw, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	if err != nil {
+		return nil, nil, err
+	}
+	tcp, ok := conn.(*net.TCPConn)
+	if !ok {
+		return conn, rw, nil
+	}
+	return earlyConn{tcp, rw.Reader}, rw, nil
+}
+
+// earlyConn is a *net.TCPConn still, whose halves goproxy can close.
+type earlyConn struct {
+	*net.TCPConn
+	r *bufio.Reader
+}
+
+func (c earlyConn) Read(p []byte) (int, error)         { return c.r.Read(p) }
+func (c earlyConn) WriteTo(w io.Writer) (int64, error) { return c.r.WriteTo(w) }
 
 func notConnect(r *http.Request) *http.Response {
 	resp := goproxy.NewResponse(r, goproxy.ContentTypeText, http.StatusMethodNotAllowed, "CONNECT only\n")

@@ -6,7 +6,8 @@
 // Package naive puts a forward proxy of sixty lines through the suite: net/http for the server, httputil for plain
 // requests, a map of host names compared with Request.Host. It is nobody's product; it stands for the proxies
 // people write into their own programs. So it is configured by nothing but the names, and has no limits and no
-// time-outs, as net/http has none until it is told. What it does not do is written in baseline.txt, with the reason.
+// time-outs, as net/http has none until it is told. It does keep the bytes that Hijack returns, which is often forgotten:
+// without them CONNECT-004 fails now and then. What it does not do is written in baseline.txt, with the reason.
 package naive
 
 import (

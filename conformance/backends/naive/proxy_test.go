@@ -51,18 +51,18 @@ func (p *proxy) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusBadGateway)
 		return
 	}
-	client, _, err := w.(http.Hijacker).Hijack()
+	client, early, err := w.(http.Hijacker).Hijack()
 	if err != nil {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 		return
 	}
 	io.WriteString(client, "HTTP/1.1 200 Connection Established\r\n\r\n")
-	go transfer(origin, client)
-	go transfer(client, origin)
+	go transfer(origin, client, early)
+	go transfer(client, origin, origin)
 }
 
-func transfer(to, from net.Conn) {
+func transfer(to, from net.Conn, r io.Reader) {
 	defer to.Close()
 	defer from.Close()
-	io.Copy(to, from)
+	io.Copy(to, r)
 }

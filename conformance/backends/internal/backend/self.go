@@ -10,7 +10,8 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"runtime/debug"
+	"regexp"
+	"testing"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/external"
@@ -47,16 +48,16 @@ func Self(ctx context.Context, c conformance.Config, config string) (*conformanc
 	return External(ctx, c, external.Spec{Argv: []string{self, selfArgument, "{port}", path}})
 }
 
-// ModuleVersion returns the version of a module this binary was built with, "" when it is not part of it.
-func ModuleVersion(path string) string {
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return ""
+// ModuleVersion returns the version of a module that go.mod requires; a test binary does not know it by itself.
+func ModuleVersion(t *testing.T, path string) string {
+	t.Helper()
+	text, err := os.ReadFile("../go.mod")
+	if err != nil {
+		t.Fatal(err)
 	}
-	for _, m := range info.Deps {
-		if m.Path == path {
-			return m.Version
-		}
+	found := regexp.MustCompile(`(?m)^\s*` + regexp.QuoteMeta(path) + ` (v\S+)`).FindStringSubmatch(string(text))
+	if found == nil {
+		t.Fatalf("go.mod does not require %s", path)
 	}
-	return ""
+	return found[1]
 }
