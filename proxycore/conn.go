@@ -12,6 +12,8 @@ import (
 	"net/netip"
 	"runtime/debug"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 // connState is how far a connection has come.
@@ -44,7 +46,7 @@ type conn struct {
 	target    Target
 	addr      netip.AddrPort     // what the tunnel is connected to
 	local     bool               // addr is one of this host's own
-	upstream  net.Conn           // the tunnel's other side
+	relay     *relay.Tunnel      // it owns both sides
 	cancel    context.CancelFunc // ends the lookup or dial in progress
 	cut       bool
 	cutReason Reason
@@ -84,11 +86,11 @@ func (c *conn) serve() {
 		return
 	}
 	c.client.SetReadDeadline(time.Time{})
-	if upstream, rest := c.request(head, rest); upstream != nil {
+	if t := c.request(head, rest); t != nil {
 		tunnel = true
 		// A goroutine of its own, because the stack that the request needed is
 		// several times what a tunnel needs, and a tunnel may idle for days.
-		go c.tunnel(upstream, rest)
+		go c.tunnel(t)
 	}
 }
 
@@ -147,15 +149,16 @@ func cutAll(conns []*conn) {
 	}
 }
 
-// close closes both sides; whoever works on them notices.
+// close closes both sides, or the one there is; whoever works on them notices.
 func (c *conn) close() {
 	c.s.mu.Lock()
-	client, upstream := c.client, c.upstream
+	tunnel := c.relay
 	c.s.mu.Unlock()
-	closeOrderly(client)
-	if upstream != nil {
-		closeOrderly(upstream)
+	if tunnel != nil {
+		tunnel.Close()
+		return
 	}
+	closeOrderly(c.client)
 }
 
 // closeOrderly sends the end of the stream before it closes: with unread bytes

@@ -16,35 +16,34 @@ import (
 )
 
 // request serves one request: parse, judge, look up, judge the addresses, dial,
-// answer, always in this order. It returns the tunnel's other side and what the
-// client has sent for it, or nil when there is no tunnel. rest is what followed
-// the head.
-func (c *conn) request(head requestHead, rest []byte) (net.Conn, []byte) {
+// answer, always in this order. It returns nil when there is no tunnel. rest is
+// what followed the head.
+func (c *conn) request(head requestHead, rest []byte) *relay.Tunnel {
 	if head.method != http.MethodConnect {
 		c.refuse(methodRefusal, "", true)
-		return nil, nil
+		return nil
 	}
 	target, err := ParseTarget(head.target)
 	if err != nil {
 		c.refuse(headRefusal(err), "", true)
-		return nil, nil
+		return nil
 	}
 	c.rec.setTarget(target)
-	upstream, rest, refused := c.connect(target, rest)
+	tunnel, refused := c.connect(target, rest)
 	if refused != nil {
 		c.refuse(refused, target.String(), true)
-		return nil, nil
+		return nil
 	}
-	if upstream == nil || writeReply(c.client, []byte(established)) != nil {
+	if tunnel == nil || writeReply(c.client, []byte(established)) != nil {
 		c.giveUp()
-		return nil, nil
+		return nil
 	}
-	return upstream, rest
+	return tunnel
 }
 
-// connect does everything between parsing and the reply. Without an upstream
-// and without a refusal the client is gone or the server has ended.
-func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
+// connect does everything between parsing and the reply. Without a tunnel and
+// without a refusal the client is gone or the server has ended.
+func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 	c.s.mu.Lock()
 	c.target = t
 	filter := c.s.filterFor(c.sv)
@@ -52,14 +51,14 @@ func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
 
 	d := filter.Decide(t)
 	if !d.Allowed {
-		return nil, nil, policyRefusal(d)
+		return nil, policyRefusal(d)
 	}
 	c.rec.Decision, c.rec.Rule = DecisionAllow, d.Rule
 
 	ctx, cancel := context.WithCancel(c.s.ctx)
 	defer cancel()
 	if !c.cancelWith(cancel) {
-		return nil, nil, nil
+		return nil, nil
 	}
 	w := watchClient(c.client, len(rest) == 0, cancel)
 	upstream, addr, refused := c.reach(ctx, filter, t)
@@ -67,15 +66,20 @@ func (c *conn) connect(t Target, rest []byte) (net.Conn, []byte, *refusal) {
 	if !c.cancelWith(nil) || gone {
 		refused = nil // there is nobody left to tell
 	} else if refused == nil {
+		tunnel := relay.New(c.client, upstream, relay.Options{
+			Prefix:       append(rest, early...),
+			IdleTimeout:  c.s.cfg.IdleTimeout,
+			TotalTimeout: c.s.cfg.TunnelTimeout,
+		})
 		var ok bool
-		if ok, refused = c.establish(filter, upstream, addr); ok {
-			return upstream, append(rest, early...), nil
+		if ok, refused = c.establish(filter, tunnel, addr); ok {
+			return tunnel, nil
 		}
 	}
 	if upstream != nil {
 		upstream.Close()
 	}
-	return nil, nil, refused
+	return nil, refused
 }
 
 // reach resolves, judges the addresses and dials.
@@ -114,7 +118,7 @@ func (c *conn) cancelWith(cancel context.CancelFunc) bool {
 
 // establish turns the connection into a tunnel, unless it has been cut, or the
 // policy has changed since the request was judged and now refuses it.
-func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPort) (bool, *refusal) {
+func (c *conn) establish(judgedBy *Filter, tunnel *relay.Tunnel, addr netip.AddrPort) (bool, *refusal) {
 	local := c.s.local.has(plain(addr.Addr()))
 	c.s.mu.Lock()
 	defer c.s.mu.Unlock()
@@ -127,7 +131,7 @@ func (c *conn) establish(judgedBy *Filter, upstream net.Conn, addr netip.AddrPor
 			return false, policyRefusal(d)
 		}
 	}
-	c.upstream, c.state = upstream, stateTunnel
+	c.relay, c.state = tunnel, stateTunnel
 	return true, nil
 }
 
@@ -143,13 +147,9 @@ func (c *conn) judge(f *Filter) Decision {
 
 // tunnel is the goroutine of a connection that has been answered 200, until the
 // tunnel is over. From here on the client is sent nothing but the origin's bytes.
-func (c *conn) tunnel(upstream net.Conn, rest []byte) {
+func (c *conn) tunnel(t *relay.Tunnel) {
 	defer func() { c.leave(recover()) }()
-	stats := relay.Run(c.client, upstream, relay.Options{
-		Prefix:       rest,
-		IdleTimeout:  c.s.cfg.IdleTimeout,
-		TotalTimeout: c.s.cfg.TunnelTimeout,
-	})
+	stats := t.Run()
 	c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down
 	c.s.mu.Lock()
 	c.rec.Reason = c.cutReason

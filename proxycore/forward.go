@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
+	"slices"
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/proxycore/relay"
@@ -22,9 +24,9 @@ type forwarder struct {
 	stop context.CancelFunc
 	wg   sync.WaitGroup // the accept loop and the connections
 
-	mu    sync.Mutex // guards the fields below
-	conns map[net.Conn]struct{}
-	over  bool
+	mu      sync.Mutex // guards the fields below
+	tunnels map[*relay.Tunnel]struct{}
+	over    bool
 }
 
 // forward is the Attach of a backend that has none.
@@ -41,7 +43,7 @@ func (p *proxy) forward(l net.Listener, o Listening) (detach func(), err error) 
 		l.Close()
 		return nil, err
 	}
-	f := &forwarder{l: l, addr: p.c.Addr.String(), conns: make(map[net.Conn]struct{})}
+	f := &forwarder{l: l, addr: p.c.Addr.String(), tunnels: make(map[*relay.Tunnel]struct{})}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.wg.Add(1)
 	go f.run()
@@ -53,10 +55,6 @@ func (f *forwarder) run() {
 	defer f.l.Close()
 	// There is nobody to tell of a listener that fails: its clients see it closed.
 	_ = acceptLoop(f.l, f.ctx.Done(), slog.New(slog.DiscardHandler), func(c net.Conn) {
-		if !f.add(c) {
-			c.Close()
-			return
-		}
 		f.wg.Add(1)
 		go f.serve(c)
 	})
@@ -65,49 +63,44 @@ func (f *forwarder) run() {
 // serve relays one connection.
 func (f *forwarder) serve(client net.Conn) {
 	defer f.wg.Done()
-	defer f.remove(client)
 	ctx, cancel := context.WithTimeout(f.ctx, defaultDialTimeout)
 	defer cancel()
 	var d net.Dialer
 	upstream, err := d.DialContext(ctx, "tcp", f.addr)
 	if err != nil {
+		closeOrderly(client)
 		return
 	}
-	defer f.remove(upstream)
-	if f.add(upstream) {
-		relay.Run(client, upstream, relay.Options{})
+	t := relay.New(client, upstream, relay.Options{})
+	if !f.add(t) {
+		t.Close()
+		return
 	}
+	t.Run()
+	f.mu.Lock()
+	delete(f.tunnels, t)
+	f.mu.Unlock()
 }
 
-// add keeps track of c; false means that the forwarder is closed.
-func (f *forwarder) add(c net.Conn) bool {
+// add keeps track of t; false means that the forwarder is closed.
+func (f *forwarder) add(t *relay.Tunnel) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if !f.over {
-		f.conns[c] = struct{}{}
+		f.tunnels[t] = struct{}{}
 	}
 	return !f.over
-}
-
-func (f *forwarder) remove(c net.Conn) {
-	f.mu.Lock()
-	delete(f.conns, c)
-	f.mu.Unlock()
-	c.Close()
 }
 
 func (f *forwarder) close() {
 	f.mu.Lock()
 	f.over = true
-	conns := make([]net.Conn, 0, len(f.conns))
-	for c := range f.conns {
-		conns = append(conns, c)
-	}
+	tunnels := slices.Collect(maps.Keys(f.tunnels))
 	f.mu.Unlock()
 	f.stop()
 	f.l.Close()
-	for _, c := range conns {
-		closeOrderly(c)
+	for _, t := range tunnels {
+		t.Close()
 	}
 	f.wg.Wait()
 }

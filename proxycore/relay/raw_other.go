@@ -7,6 +7,6 @@ package relay
 
 func (d *direction) moveRaw(bool) (handled bool, err error) { return false, nil }
 
-func (t *tunnel) watchReset(*direction) error { return nil }
+func (t *Tunnel) watchReset(*direction) error { return nil }
 
 func closeIdlePipes() {}

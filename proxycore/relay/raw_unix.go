@@ -176,8 +176,8 @@ func cannotSplice(err error) bool {
 // watchReset waits, after the end of d's stream, until the tunnel is over, and
 // returns an error if d.src is reset before. Without it a peer that half-closed
 // and then died would go unnoticed for as long as the other side is silent.
-func (t *tunnel) watchReset(d *direction) error {
-	if t.form == formPortable {
+func (t *Tunnel) watchReset(d *direction) error {
+	if t.o.form == formPortable {
 		return nil
 	}
 	raw := rawConn(d.src)

@@ -71,25 +71,42 @@ type Stats struct {
 // running counts the tunnels of the process; the last one closes the idle pipes.
 var running atomic.Int64
 
-// Run relays between client and upstream until both directions have ended, one
-// of them has failed, or a limit is reached. It owns both connections and has
-// closed them when it returns; no goroutine of its is left then. Closing either
-// connection from elsewhere ends it too.
-func Run(client, upstream net.Conn, o Options) Stats {
+// Run is New and [Tunnel.Run].
+func Run(client, upstream net.Conn, o Options) Stats { return New(client, upstream, o).Run() }
+
+// New makes a tunnel that owns both connections. It does nothing before Run, but
+// Close may be called; one of the two must be.
+func New(client, upstream net.Conn, o Options) *Tunnel {
+	t := &Tunnel{client: client, upstream: upstream, o: o}
+	t.up = direction{t: t, src: client, dst: upstream}
+	t.down = direction{t: t, src: upstream, dst: client}
+	t.left.Store(2)
+	return t
+}
+
+// Close ends the tunnel at once: both peers see the end of the stream, whatever
+// is under way. Whoever closes the connections instead meets the relay at work on
+// them, and may leave a peer with a reset. Close does not wait for Run, which
+// gives [net.ErrClosed]. It is idempotent.
+func (t *Tunnel) Close() { t.end(net.ErrClosed, false) }
+
+// Run relays until both directions have ended, one of them has failed, or a limit
+// is reached. It has closed both connections when it returns; no goroutine of its
+// is left then. Closing either connection from elsewhere ends it too. It may be
+// called once.
+func (t *Tunnel) Run() Stats {
 	running.Add(1)
 	defer func() {
 		if running.Add(-1) == 0 {
 			closeIdlePipes()
 		}
 	}()
-	t := &tunnel{client: client, upstream: upstream, form: o.form}
-	t.up = direction{t: t, src: client, dst: upstream}
-	t.down = direction{t: t, src: upstream, dst: client}
-	t.left.Store(2)
-	stop := t.startLimits(o)
+	prefix := t.o.Prefix
+	t.o.Prefix = nil // it must not outlive its delivery
+	stop := t.startLimits()
 	downDone := make(chan any, 1)
 	go t.carryDown(downDone)
-	panicked := t.carry(&t.up, o.Prefix)
+	panicked := t.carry(&t.up, prefix)
 	if p := <-downDone; panicked == nil {
 		panicked = p
 	}

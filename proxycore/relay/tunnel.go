@@ -17,11 +17,12 @@ import (
 // aLongTimeAgo is a deadline that wakes whoever waits on a connection.
 var aLongTimeAgo = time.Unix(1, 0)
 
-// tunnel is the state that both directions share.
-type tunnel struct {
+// Tunnel relays between two connections: the state that both directions share.
+// [New] makes one.
+type Tunnel struct {
 	client, upstream net.Conn
 	up, down         direction
-	form             form
+	o                Options
 
 	left atomic.Int32 // directions that have not reached the end of their stream
 
@@ -36,7 +37,7 @@ type tunnel struct {
 
 // direction is one half of a tunnel.
 type direction struct {
-	t        *tunnel
+	t        *Tunnel
 	src, dst net.Conn
 	n        atomic.Int64 // bytes delivered to dst
 }
@@ -50,11 +51,11 @@ func (d *direction) delivered(n int) {
 }
 
 // carryDown is the goroutine of the downward direction.
-func (t *tunnel) carryDown(done chan<- any) { done <- t.carry(&t.down, nil) }
+func (t *Tunnel) carryDown(done chan<- any) { done <- t.carry(&t.down, nil) }
 
 // carry moves d's bytes until its stream ends or the tunnel does. It returns
 // what a foreign connection type panicked with, after ending the tunnel.
-func (t *tunnel) carry(d *direction, prefix []byte) (panicked any) {
+func (t *Tunnel) carry(d *direction, prefix []byte) (panicked any) {
 	defer func() {
 		if p := recover(); p != nil {
 			panicked = fmt.Sprintf("%v [in the relay]\n%s", p, debug.Stack())
@@ -82,7 +83,7 @@ func (t *tunnel) carry(d *direction, prefix []byte) (panicked any) {
 }
 
 // move delivers the prefix, then everything that src sends.
-func (t *tunnel) move(d *direction, prefix []byte) error {
+func (t *Tunnel) move(d *direction, prefix []byte) error {
 	if len(prefix) > 0 {
 		n, err := d.dst.Write(prefix)
 		d.delivered(n)
@@ -90,8 +91,8 @@ func (t *tunnel) move(d *direction, prefix []byte) error {
 			return err
 		}
 	}
-	if t.form != formPortable {
-		if handled, err := d.moveRaw(t.form == formBest); handled {
+	if t.o.form != formPortable {
+		if handled, err := d.moveRaw(t.o.form == formBest); handled {
 			return err
 		}
 	}
@@ -122,7 +123,7 @@ func (d *direction) movePortable() error {
 
 // end closes both connections, once. With reset the peers see a reset instead
 // of an orderly end, so that neither mistakes what it has for the whole.
-func (t *tunnel) end(err error, reset bool) {
+func (t *Tunnel) end(err error, reset bool) {
 	t.once.Do(func() {
 		t.err = err
 		for _, c := range [...]net.Conn{t.client, t.upstream} {
@@ -148,15 +149,16 @@ func closeWrite(c net.Conn) error {
 	return c.Close()
 }
 
-// startLimits starts the timers that o asks for and returns what stops them.
-func (t *tunnel) startLimits(o Options) (stop func()) {
+// startLimits starts the timers that the options ask for and returns what stops
+// them.
+func (t *Tunnel) startLimits() (stop func()) {
 	var timers []*time.Timer
-	if o.TotalTimeout > 0 {
-		timers = append(timers, time.AfterFunc(o.TotalTimeout, func() { t.end(ErrTotal, false) }))
+	if t.o.TotalTimeout > 0 {
+		timers = append(timers, time.AfterFunc(t.o.TotalTimeout, func() { t.end(ErrTotal, false) }))
 	}
-	if o.IdleTimeout > 0 {
+	if t.o.IdleTimeout > 0 {
 		t.watchIdle, t.start = true, time.Now()
-		timers = append(timers, t.idleTimer(o.IdleTimeout))
+		timers = append(timers, t.idleTimer(t.o.IdleTimeout))
 	}
 	return func() {
 		for _, timer := range timers {
@@ -168,7 +170,7 @@ func (t *tunnel) startLimits(o Options) (stop func()) {
 // idleTimer ends the tunnel when limit has passed since the last byte. It is
 // one timer that looks at the clock when it fires, because moving a timer for
 // every chunk would cost more than moving the chunk.
-func (t *tunnel) idleTimer(limit time.Duration) *time.Timer {
+func (t *Tunnel) idleTimer(limit time.Duration) *time.Timer {
 	var mu sync.Mutex // orders the assignment of timer before its first use
 	mu.Lock()
 	defer mu.Unlock()
