@@ -53,10 +53,7 @@ func TestConformance(t *testing.T) {
 	if _, err := os.Stat(node); err != nil {
 		node = backend.Program(t, "node")
 	}
-	options := backend.Reports()
-	if len(options) == 0 {
-		options = append(options, conformance.Select("SANDBOX-*"))
-	}
+	options := append(backend.Reports("SANDBOX-*"), conformance.TimeoutScale(2))
 	conformance.Run(t, conformance.Backend{
 		Name:     "srt",
 		Version:  "0.0.83",
@@ -65,7 +62,7 @@ func TestConformance(t *testing.T) {
 		Start: func(_ context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return start(node, program, c)
 		},
-	}, append(options, conformance.TimeoutScale(2))...)
+	}, options...)
 }
 
 // settings is what of srt's settings file is used here.
