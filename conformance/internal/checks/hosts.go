@@ -34,7 +34,7 @@ func hostChecks() []check.Check {
 		[]check.Check{unclaimed("HOST-017", "`*.` wildcards", "wildcards")},
 		mixedTable("HOST-018", "`**.` wildcards", "deep-wildcards"),
 		[]check.Check{unclaimed("HOST-018", "`**.` wildcards", "deep-wildcards")},
-		table("HOST-019", "a denied target with an allowed Host field"),
+		table("HOST-019", "a denied target, or none, with an allowed Host field"),
 		[]check.Check{{
 			ID: "HOST-019.target-reached", Summary: "with an allowed target and another Host field only the target is reached",
 			Run: hostFieldIgnored,

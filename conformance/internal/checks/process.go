@@ -10,6 +10,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -231,7 +232,9 @@ func descriptors(x *check.X) {
 	x.Defer(closeLeak)
 	r := ask(x, p)
 	x.Line("Got", "%d descriptors above 2", len(r.Descriptors))
-	x.Saw(oracle.Process).Expect(r.Descriptors).To(BeEmpty(), "descriptors the command has inherited")
+	if n := len(r.Descriptors); n > 0 {
+		x.Note(oracle.Process, "the command has inherited %d descriptors: %s", n, few(r.Descriptors))
+	}
 }
 
 func capabilities(x *check.X) {
@@ -315,5 +318,17 @@ func firstRequest(x *check.X) {
 func processes(x *check.X) {
 	r := ask(x, x.Core())
 	x.Line("Got", "%d processes", len(r.Processes))
-	x.Saw(oracle.Process).Expect(r.Processes).NotTo(ContainElement(strings.Join(os.Args, " ")), "the processes visible inside")
+	if self := strings.Join(os.Args, " "); slices.Contains(r.Processes, self) {
+		// Only this one is named: the others are nobody's business who reads the report.
+		x.Note(oracle.Process, "among the %d processes visible inside is the suite's own: %s", len(r.Processes), self)
+	}
+}
+
+// few names the first of many.
+func few(all []string) string {
+	const n = 8
+	if len(all) > n {
+		return strings.Join(all[:n], ", ") + ", …"
+	}
+	return strings.Join(all, ", ")
 }
