@@ -47,8 +47,8 @@ func wellFormedHosts() []Vector {
 		denied("HOST-015", p, "empty-punycode", "xn--.example.com:443", either, "HM-26"),
 
 		denied("HOST-019", p, "denied-target", "denied.example.net:443", forbidden, "HP-05").withHost("allowed.example.com:443"),
-		denied("HOST-019", p, "path", "/", malformed, "HP-05").withHost("allowed.example.com:443"),
-		denied("HOST-019", p, "star", "*", malformed, "HP-05").withHost("allowed.example.com:443"),
+		denied("HOST-019", p, "path", "/", either, "HP-05").withHost("allowed.example.com:443"),
+		denied("HOST-019", p, "star", "*", either, "HP-05").withHost("allowed.example.com:443"),
 	}
 }
 

@@ -23,7 +23,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -54,7 +53,6 @@ func TestConformance(t *testing.T) {
 	if _, err := os.Stat(node); err != nil {
 		node = backend.Program(t, "node")
 	}
-	leaveOpen(t)
 	options := append(backend.Reports("SANDBOX-*"), conformance.TimeoutScale(2))
 	conformance.Run(t, conformance.Backend{
 		Name:     "srt",
@@ -65,22 +63,6 @@ func TestConformance(t *testing.T) {
 			return start(node, program, c)
 		},
 	}, options...)
-}
-
-// leaveOpen leaves a descriptor with a high number open for children. At its start Node.js marks those it has inherited, but
-// only up to the first gap above 15, and which number the suite's own has is a matter of chance.
-func leaveOpen(t *testing.T) {
-	t.Helper()
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer null.Close()
-	const high = 200
-	if err := syscall.Dup3(int(null.Fd()), high, 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = syscall.Close(high) })
 }
 
 // settings is what of srt's settings file is used here.
