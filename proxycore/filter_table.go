@@ -73,7 +73,7 @@ func (t *table) fill(patterns []pattern) error {
 			groups++
 		}
 	}
-	if size > math.MaxUint32 {
+	if uint64(size) > math.MaxUint32 {
 		return errors.New("proxycore: policy: the patterns are longer than 4 GiB together; write fewer, wider ones")
 	}
 	t.rules = make([]rule, 0, len(patterns))
