@@ -87,6 +87,9 @@ type BackendReport struct {
 	Restrictions []string `json:"restrictions,omitempty"`
 }
 
+// String is the name with the version, if there is one.
+func (b BackendReport) String() string { return strings.TrimSpace(b.Name + " " + b.Version) }
+
 // HostReport says where. It has no name of a host or a user in it: reports are published.
 type HostReport struct {
 	OS   string `json:"os"`
@@ -206,7 +209,7 @@ func (r *Report) clean() *Report {
 }
 
 func (r *Report) subject() string {
-	return fmt.Sprintf("%s %s, spec %s", r.Backend.Name, r.Backend.Version, r.Spec)
+	return fmt.Sprintf("%s, spec %s", r.Backend, r.Spec)
 }
 
 func (r *Report) add(c check.Check, res check.Result) {
@@ -262,7 +265,7 @@ func (r *Report) verdict() Verdict {
 
 // Summary is the verdict and the counts in one line.
 func (r *Report) Summary() string {
-	s := fmt.Sprintf("%s: %s %s, spec %s:", r.Verdict, r.Backend.Name, r.Backend.Version, r.Spec)
+	s := fmt.Sprintf("%s: %s, spec %s:", r.Verdict, r.Backend, r.Spec)
 	for _, o := range []Outcome{Pass, Fail, Error, Known, Stale, NA, Deselected} {
 		if n := r.Count(o); n > 0 {
 			s += fmt.Sprintf(" %d %s", n, o)
