@@ -40,7 +40,8 @@ func MatrixMarkdown(w io.Writer, reports []*Report) error {
 	for _, c := range m.Legend {
 		fmt.Fprintf(&b, "%s %s · ", c.Mark.Symbol, c.Mark.Word)
 	}
-	b.WriteString("a cell shows the worst of the requirement's checks. Backends stand in alphabetical order.\n")
+	b.WriteString("a cell shows the worst of the requirement's checks. Backends stand in alphabetical order.\n" +
+		"*known*: it fails, and the list of known failures of the backend says so, with the reason.\n")
 	for _, t := range m.Tables {
 		markdownTable(&b, t)
 	}
