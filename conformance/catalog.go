@@ -30,6 +30,8 @@ type CheckInfo struct {
 	Needs       []string `json:"needs,omitempty"`
 	Unclaimed   string   `json:"unclaimed,omitempty"`
 	Slow        bool     `json:"slow,omitempty"`
+	// Seen are public issues and advisories in which the opposite of the requirement was seen.
+	Seen []string `json:"seen,omitempty"`
 	// Rule is the text of the requirement, Why its reason; Anchor is its place in SPEC.md.
 	Rule   string `json:"-"`
 	Why    string `json:"-"`
@@ -44,7 +46,7 @@ func Catalog() []CheckInfo {
 		r := spec[c.Requirement()]
 		out = append(out, CheckInfo{
 			ID: c.ID, Requirement: c.Requirement(), Title: r.title, Level: r.level, Scope: r.scope, Since: r.since,
-			Summary: c.Summary, Needs: c.Needs, Unclaimed: c.Unclaimed, Slow: c.Slow, Rule: r.rule, Why: r.why, Anchor: r.anchor,
+			Summary: c.Summary, Needs: c.Needs, Unclaimed: c.Unclaimed, Slow: c.Slow, Seen: r.seen, Rule: r.rule, Why: r.why, Anchor: r.anchor,
 		})
 	}
 	return out
@@ -53,7 +55,7 @@ func Catalog() []CheckInfo {
 // requirement is one section of SPEC.md.
 type requirement struct {
 	id, title, level, scope, since, rule, why, anchor string
-	checks                                            []string
+	checks, seen                                      []string
 }
 
 var requirements = sync.OnceValue(func() map[string]requirement {
@@ -84,6 +86,8 @@ func parseSpec(text string) []requirement {
 				}
 			case strings.HasPrefix(para, "*Why:*"):
 				r.why = oneLine(strings.TrimPrefix(para, "*Why:*"))
+			case strings.HasPrefix(para, "*Seen:*"):
+				r.seen = strings.Split(oneLine(strings.TrimPrefix(para, "*Seen:*")), ", ")
 			case strings.HasPrefix(para, "*Checks:*"):
 				for _, c := range strings.Split(oneLine(strings.TrimPrefix(para, "*Checks:*")), ", ") {
 					r.checks = append(r.checks, strings.Trim(c, "`"))

@@ -35,6 +35,7 @@ func bridgeChecks() []check.Check {
 		{ID: "BRIDGE-008.half-close", Summary: "both ends of a half-close pass the socket", Needs: needs, Run: socketHalfClose},
 		{ID: "BRIDGE-009.long-path", Summary: "a path beyond the limit of the system is an error", Needs: needs, Run: longPath},
 		{ID: "BRIDGE-010.unclaimed", Summary: "a backend without sockets that is asked for one returns an error", Unclaimed: "unix", Run: noSocket},
+		{ID: "BRIDGE-011.failed-start", Summary: "a start that failed leaves no socket", Needs: needs, Run: failedStartSocket},
 	}
 }
 

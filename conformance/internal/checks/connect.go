@@ -36,6 +36,9 @@ func connectChecks() []check.Check {
 			{ID: "CONNECT-008.allow", Summary: "the 405 says Allow: CONNECT", Run: allowField},
 		},
 		table("CONNECT-009", "CONNECT in another case"),
+		[]check.Check{
+			{ID: "CONNECT-010.host-proxy", Summary: "a proxy in the environment of the host is not used", Run: hostProxy},
+		},
 	)
 }
 

@@ -41,7 +41,11 @@ func denyChecks() []check.Check {
 		},
 		mixedTable("DENY-008", "deny lines", "deny-rules"),
 		[]check.Check{unclaimed("DENY-008", "deny lines", "deny-rules")},
-		[]check.Check{{ID: "DENY-009.bad-line", Summary: "a policy line that cannot be understood is an error at the start", Run: badLine}},
+		[]check.Check{
+			{ID: "DENY-009.bad-line", Summary: "a policy line that cannot be understood is an error at the start", Run: badLine},
+			{ID: "DENY-010.reflection", Summary: "a refusal gives back nothing of the target that could do harm", Run: reflection},
+			{ID: "DENY-011.standing", Summary: "behind a refusal the connection serves the next request, or ends", Run: standing},
+		},
 	)
 }
 

@@ -5,9 +5,11 @@ package checks
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -35,6 +37,7 @@ func lifeChecks() []check.Check {
 		{ID: "LIFE-008.separate-policies", Summary: "two instances keep to their own policies", Run: separatePolicies},
 		{ID: "LIFE-009.no-bundle", Summary: "no CA bundle without interception", Run: noBundle},
 		{ID: "LIFE-010.death", Summary: "unexpected death is reported", Needs: []string{"death-report"}, Run: death},
+		{ID: "LIFE-011.failed-start", Summary: "a start that failed leaves the port free", Needs: tcp, Run: failedStartPort},
 	}
 }
 
@@ -119,10 +122,7 @@ func stopped(x *check.X) {
 	}
 }
 
-func isTimeout(err error) bool {
-	ne, ok := err.(net.Error)
-	return ok && ne.Timeout()
-}
+func isTimeout(err error) bool { return errors.Is(err, os.ErrDeadlineExceeded) }
 
 func portFree(x *check.X) {
 	p := x.MustStart(coreConfig)

@@ -22,6 +22,7 @@ func limitChecks() []check.Check {
 		{ID: "LIMIT-002.not-evaluated", Summary: "a head that was given up on is not evaluated", Slow: true, Run: notEvaluated},
 		{ID: "LIMIT-003.idle-clients", Summary: "100 clients that say nothing do not lock others out", Run: idleClients},
 		{ID: "LIMIT-004.idle-tunnel", Summary: "a tunnel outlives the time-out of the head", Slow: true, Run: idleTunnel},
+		{ID: "LIMIT-005.dribble", Summary: "a head that comes a byte at a time is given up on as well", Slow: true, Run: dribble},
 	}
 }
 

@@ -36,6 +36,8 @@ func processChecks() []check.Check {
 		{ID: "SANDBOX-018.streams", Summary: "standard input and output pass through unchanged", Run: streams},
 		{ID: "SANDBOX-019.first-request", Summary: "the proxy answers from the command's first moment on", Run: firstRequest},
 		{ID: "SANDBOX-020.processes", Summary: "the host's processes are not visible", Run: processes},
+		{ID: "SANDBOX-021.host-variables", Summary: "proxy variables of the host do not reach the command", Run: hostVariables},
+		{ID: "SANDBOX-022.nothing-left", Summary: "nothing holds the command's streams once it has ended", Run: nothingLeft},
 	}
 }
 

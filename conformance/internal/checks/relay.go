@@ -30,6 +30,8 @@ func relayChecks() []check.Check {
 		{ID: "RELAY-005.only-origin-bytes", Summary: "nothing but the origin's bytes comes through the tunnel", Run: onlyOriginBytes},
 		{ID: "RELAY-006.parallel", Summary: "20 tunnels at once, each with its own bytes", Run: parallelTunnels},
 		{ID: "RELAY-007.no-sockets-left", Summary: "no socket is left of tunnels that are over", Needs: []string{"tcp"}, Run: noSocketsLeft},
+		{ID: "RELAY-008.only-client-bytes", Summary: "nothing but what the client sends behind its head reaches the origin", Run: onlyClientBytes},
+		{ID: "RELAY-009.first-bytes", Summary: "bytes sent the moment the 200 is there arrive, in every one of many tunnels", Run: firstBytes},
 	}
 }
 

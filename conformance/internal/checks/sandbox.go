@@ -34,6 +34,7 @@ func sandboxChecks() []check.Check {
 		{ID: "SANDBOX-008.host-loopback", Summary: "services on the host's loopback interface cannot be reached", Run: nothing("dial", "tcp",
 			"127.0.0.1:443", "127.0.0.2:443", "127.0.0.1:22", "[::1]:443")},
 		{ID: "SANDBOX-009.abstract-sockets", Summary: "the host's abstract unix sockets cannot be reached", Run: abstractSocket},
+		{ID: "SANDBOX-009.abstract-datagrams", Summary: "nor can they be sent datagrams", Run: abstractDatagram},
 		{ID: "SANDBOX-010.raw-sockets", Summary: "no raw and no packet socket can be made", Run: forbidden("raw")},
 		{ID: "SANDBOX-010.configure", Summary: "the network cannot be configured", Run: forbidden("configure")},
 		{ID: "SANDBOX-011.nested", Summary: "a further namespace leads nowhere", Run: nothing("unshare", "tcp4", "93.184.215.14:443")},

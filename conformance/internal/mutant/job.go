@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
@@ -152,8 +153,11 @@ func Unexpected(j Job, failing map[string]string) (out []string) {
 //go:embed testdata/mutants.golden
 var goldenText string
 
-// Golden is every check each mutant fails, and the kind of evidence, by the names of the jobs.
-func Golden() map[string]map[string]string {
+// Golden is every check each mutant fails, and the kind of evidence, by the names of the jobs. Callers must not change it.
+func Golden() map[string]map[string]string { return readGolden() }
+
+// readGolden reads the file once; nobody may change what it returns.
+var readGolden = sync.OnceValue(func() map[string]map[string]string {
 	out := map[string]map[string]string{}
 	name := ""
 	for s := bufio.NewScanner(strings.NewReader(goldenText)); s.Scan(); {
@@ -169,4 +173,4 @@ func Golden() map[string]map[string]string {
 		}
 	}
 	return out
-}
+})

@@ -59,6 +59,13 @@ func broadMutants() []Mutant {
 			Mutant{Fault: OnlyHTTP, Check: "PORT-001.https", Kind: oracle.ClientStatus}),
 		rows([]string{"CONNECT-00[1346]*", "RELAY-005*"},
 			Mutant{Fault: WaitsForClient, Check: "CONNECT-006.banner", Kind: oracle.ClientStream}),
+		// Not the checks that take an origin's connections: which of the two would be handed over first is chance.
+		rows([]string{"CONNECT-00[589]*", "DENY-*", "HOST-*", "ADDR-*", "PORT-*", "HEAD-*", "LIFE-00[89].*", "BRIDGE-001.*"},
+			Mutant{Fault: DialsFirst, Check: "DENY-002.no-dial", Kind: oracle.OriginDial}),
+		rows([]string{"CONNECT-001*", "RELAY-009*"},
+			Mutant{Fault: FirstByteLost, Check: "RELAY-009.first-bytes", Kind: oracle.ClientStream}),
+		rows([]string{"SANDBOX-013*", "SANDBOX-016*", "SANDBOX-022*"},
+			Mutant{Fault: RelayLeft, Check: "SANDBOX-022.nothing-left", Kind: oracle.Process}),
 		rows([]string{"CONNECT-*", "DENY-*", "LIMIT-003*"},
 			Mutant{Fault: FewConnections, Check: "LIMIT-003.idle-clients", Kind: oracle.ClientStatus}),
 	)
@@ -75,7 +82,6 @@ func policyMutants() []Mutant {
 		Mutant{Fault: FeaturesIgnored, Check: "ADDR-014.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: FeaturesIgnored, Check: "PORT-004.tunnel", Kind: oracle.ClientStatus},
 		Mutant{Fault: BadLinesIgnored, Check: "DENY-009.bad-line", Kind: oracle.Lifecycle},
-		Mutant{Fault: DialsFirst, Check: "DENY-002.no-dial", Kind: oracle.OriginDial},
 		Mutant{Fault: ResolvesFirst, Check: "DENY-002.no-lookup", Kind: oracle.DNSQuery},
 		Mutant{Fault: TrustsAfterRefusal, Check: "DENY-005.next-request", Kind: oracle.OriginDial},
 		Mutant{Fault: CaseSensitive, Check: "HOST-001.tunnel", Kind: oracle.ClientStatus},
@@ -109,6 +115,7 @@ func policyMutants() []Mutant {
 		Mutant{Fault: UpgradesHTTP, Check: "PORT-001.http", Kind: oracle.OriginDial},
 		Mutant{Fault: PortIgnored, Check: "PORT-002.contained", Kind: oracle.OriginDial},
 		Mutant{Fault: PortIgnored, Check: "PORT-004.contained", Kind: oracle.OriginDial},
+		Mutant{Fault: EnvironmentProxy, Check: "CONNECT-010.host-proxy", Kind: oracle.ClientStatus},
 		Mutant{Fault: SharedPolicy, Check: "LIFE-008.separate-policies", Kind: oracle.OriginDial, Entry: TCP},
 	)
 }
@@ -168,6 +175,8 @@ func answerMutants() []Mutant {
 		Mutant{Fault: DenialSilent, Check: "DENY-003.complete", Kind: oracle.ClientAnswer},
 		Mutant{Fault: BodyTruncated, Check: "DENY-003.complete", Kind: oracle.ClientAnswer},
 		Mutant{Fault: BodySilent, Check: "DENY-006.names-target", Kind: oracle.ClientAnswer},
+		Mutant{Fault: TargetEchoed, Check: "DENY-010.reflection", Kind: oracle.ClientAnswer},
+		Mutant{Fault: RefusalHangs, Check: "DENY-011.standing", Kind: oracle.ClientStream},
 		Mutant{Fault: ReasonMissing, Check: "DENY-007.proxy-status", Kind: oracle.ClientAnswer},
 		Mutant{Fault: MalformedNotFound, Check: "HEAD-001.status", Kind: oracle.ClientStatus},
 	)
@@ -204,6 +213,7 @@ func relayMutants() []Mutant {
 		Mutant{Fault: InjectsAnswer, Check: "RELAY-005.only-origin-bytes", Kind: oracle.ClientStream},
 		Mutant{Fault: MixesTunnels, Check: "RELAY-006.parallel", Kind: oracle.ClientStream},
 		Mutant{Fault: UpEndLost, Check: "RELAY-007.no-sockets-left", Kind: oracle.Kernel},
+		Mutant{Fault: CredentialsForwarded, Check: "RELAY-008.only-client-bytes", Kind: oracle.OriginStream},
 	)
 }
 
@@ -212,6 +222,7 @@ func limitMutants() []Mutant {
 		Mutant{Fault: NoHeadLimit, Check: "LIMIT-001.head-size", Kind: oracle.ClientStatus},
 		Mutant{Fault: TimeoutEndsHead, Check: "LIMIT-002.not-evaluated", Kind: oracle.OriginDial},
 		Mutant{Fault: NoHeadTimeout, Check: "LIMIT-002.head-time", Kind: oracle.ClientStatus},
+		Mutant{Fault: HeadTimeoutRenewed, Check: "LIMIT-005.dribble", Kind: oracle.ClientStatus},
 		Mutant{Fault: TunnelHeadTimeout, Check: "LIMIT-004.idle-tunnel", Kind: oracle.ClientStream},
 	)
 }
@@ -228,6 +239,8 @@ func lifeMutants() []Mutant {
 		Mutant{Fault: CloseKeepsOrigins, Check: "LIFE-005.origin-end", Kind: oracle.OriginStream},
 		Mutant{Fault: CloseOnce, Check: "LIFE-006.stop-twice", Kind: oracle.Lifecycle},
 		Mutant{Fault: BundleClaimed, Check: "LIFE-009.no-bundle", Kind: oracle.Lifecycle},
+		Mutant{Fault: FailedStartStays, Check: "LIFE-011.failed-start", Kind: oracle.Lifecycle},
+		Mutant{Fault: FailedStartStays, Check: "BRIDGE-011.failed-start", Kind: oracle.Socket},
 		Mutant{Fault: DeathSilent, Check: "LIFE-010.death", Kind: oracle.Lifecycle},
 	), rows([]string{"CONNECT-*", "DENY-00*", "LIFE-00[1-46-9]*", "LIFE-010*", "BRIDGE-*"},
 		// Not LIFE-005, whose tunnels it waits for too: after a few Stops that hang the engine starts nothing more.
@@ -281,6 +294,10 @@ func sandboxMutants() []Mutant {
 		Mutant{Fault: OutputLost, Check: "SANDBOX-018.streams", Kind: oracle.Process},
 		Mutant{Fault: DoorLate, Check: "SANDBOX-019.first-request", Kind: oracle.Sandbox},
 		Mutant{Fault: ChildLeft, Check: "SANDBOX-020.processes", Kind: oracle.Process},
+		Mutant{Fault: NetworkKept, Check: "SANDBOX-009.abstract-datagrams", Kind: oracle.Sandbox},
+		Mutant{Fault: HostVariablesWin, Check: "SANDBOX-021.host-variables", Kind: oracle.Sandbox},
+		Mutant{Fault: VariablesOnly, Check: "SANDBOX-004.tcp", Kind: oracle.Sandbox},
+		Mutant{Fault: ResolvesOnHost, Check: "SANDBOX-006.dns", Kind: oracle.Sandbox},
 	)
 }
 

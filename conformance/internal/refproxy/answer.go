@@ -47,13 +47,17 @@ var statusText = map[int]string{
 func (p *Proxy) refuse(c net.Conn, req *request, status int) bool {
 	f := p.o.Faults
 	what := "the request"
-	if req != nil && status != 400 && !f.Has(BodySilent) {
+	if req != nil && (status != 400 || f.Has(TargetEchoed)) && !f.Has(BodySilent) {
 		what = req.target
 	}
 	body := fmt.Sprintf("%s was refused: %s\n", what, statusText[status])
 	keep := f.Has(TrustsAfterRefusal) && status == 403
 	var h strings.Builder
-	fmt.Fprintf(&h, "HTTP/1.1 %d %s\r\nContent-Type: text/plain\r\n", status, statusText[status])
+	kind := "text/plain"
+	if f.Has(TargetEchoed) {
+		kind = "text/html"
+	}
+	fmt.Fprintf(&h, "HTTP/1.1 %d %s\r\nContent-Type: %s\r\n", status, statusText[status], kind)
 	if f.Has(BodyTruncated) {
 		fmt.Fprintf(&h, "Content-Length: %d\r\n", len(body)+100)
 	} else {
@@ -89,6 +93,11 @@ var reason = map[int]string{
 // linger lets the client read the answer before the connection goes: bytes nobody has read would turn the
 // close into a reset.
 func (p *Proxy) linger(c net.Conn) {
+	if p.o.Faults.Has(RefusalHangs) {
+		c.SetReadDeadline(time.Time{})
+		io.Copy(io.Discard, c)
+		return
+	}
 	if w, ok := c.(interface{ CloseWrite() error }); ok {
 		w.CloseWrite()
 	}

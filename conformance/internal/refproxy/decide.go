@@ -4,10 +4,14 @@
 package refproxy
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"net/netip"
+	"os"
+	"strings"
 )
 
 // decide asks the policy: first about the name or literal, then, once, about what the name resolves to.
@@ -114,6 +118,9 @@ func (p *Proxy) dial(client net.Conn, t target, addrs []netip.Addr) (*net.TCPCon
 	if p.o.Faults.Has(FirstAnswerChecked) {
 		addrs = addrs[len(addrs)-1:]
 	}
+	if via := os.Getenv("HTTPS_PROXY"); via != "" && p.o.Faults.Has(EnvironmentProxy) {
+		return chain(ctx, strings.TrimPrefix(via, "http://"), t)
+	}
 	for _, a := range addrs {
 		c, err := (&net.Dialer{}).DialContext(ctx, "tcp", netip.AddrPortFrom(a.Unmap(), t.port).String())
 		if err == nil {
@@ -122,4 +129,19 @@ func (p *Proxy) dial(client net.Conn, t target, addrs []netip.Addr) (*net.TCPCon
 		errs = append(errs, err)
 	}
 	return nil, errors.Join(errs...)
+}
+
+// chain asks another proxy for the tunnel, for the fault EnvironmentProxy.
+func chain(ctx context.Context, via string, t target) (*net.TCPConn, error) {
+	c, err := (&net.Dialer{}).DialContext(ctx, "tcp", via)
+	if err != nil {
+		return nil, err
+	}
+	to := fmt.Sprintf("%s:%d", t.name, t.port)
+	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", to, to)
+	answer, err := bufio.NewReader(c).ReadString('\n')
+	if err != nil || !strings.Contains(answer, " 200 ") {
+		return nil, errors.Join(err, fmt.Errorf("refproxy: %s answered %q", via, answer), c.Close())
+	}
+	return c.(*net.TCPConn), nil
 }

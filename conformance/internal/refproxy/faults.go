@@ -54,6 +54,7 @@ const (
 	TrustsAfterRefusal Fault = "trusts-after-refusal" // a connection is judged once
 	DialsFirst         Fault = "dials-first"          // dials, then asks the policy
 	ResolvesFirst      Fault = "resolves-first"       // resolves, then asks the policy
+	EnvironmentProxy   Fault = "environment-proxy"    // dials through the proxy of the host's environment
 )
 
 // Faults of the parser: each accepts, or mends, what has to be refused.
@@ -91,8 +92,9 @@ const (
 	DiesOfGarbage       Fault = "dies-of-garbage"       // a head that is no HTTP ends the proxy
 	NoHeadLimit         Fault = "no-head-limit"
 	NoHeadTimeout       Fault = "no-head-timeout"
-	TunnelHeadTimeout   Fault = "tunnel-head-timeout" // the time-out of the head goes on in the tunnel
-	FewConnections      Fault = "few-connections"     // 16 connections at a time, the others wait
+	TunnelHeadTimeout   Fault = "tunnel-head-timeout"  // the time-out of the head goes on in the tunnel
+	HeadTimeoutRenewed  Fault = "head-timeout-renewed" // every byte of a head begins its time-out anew
+	FewConnections      Fault = "few-connections"      // 16 connections at a time, the others wait
 )
 
 // Faults of the answers.
@@ -110,6 +112,8 @@ const (
 	AnswerHTTP10           Fault = "answer-http10"          // 200 as HTTP/1.0
 	DialFailureForbidden   Fault = "dial-failure-forbidden" // 403 where the dial failed
 	LookupFailureForbidden Fault = "lookup-failure-forbidden"
+	TargetEchoed           Fault = "target-echoed" // a refusal is a page with the target as it came
+	RefusalHangs           Fault = "refusal-hangs" // says Connection: close, and does not
 )
 
 // Faults of the relay.
@@ -126,6 +130,9 @@ const (
 	OriginKept     Fault = "origin-kept"      // the origin's connection outlives the client's
 	ClientKept     Fault = "client-kept"      // and the other way round
 	InjectsAnswer  Fault = "injects-answer"   // an HTTP answer in the middle of the tunnel
+
+	CredentialsForwarded Fault = "credentials-forwarded" // Proxy-Authorization is passed on to the origin
+	FirstByteLost        Fault = "first-byte-lost"       // one tunnel in 32 loses its first byte
 )
 
 // Faults of the life of an instance.
@@ -155,11 +162,12 @@ const (
 	RemovesLive       Fault = "removes-live"        // a live socket is taken over
 	RemovesOthers     Fault = "removes-others"      // Stop removes what took the socket's place
 	PathCut           Fault = "path-cut"            // an overlong path is cut
+	FailedStartStays  Fault = "failed-start-stays"  // a start that failed leaves port and socket behind
 )
 
 // Faults of the sandbox.
 const (
-	NetworkKept       Fault = "network-kept"       // only the variables are set
+	NetworkKept       Fault = "network-kept"       // the network namespace is the host's
 	VariablesMissing  Fault = "variables-missing"  // no proxy variables inside
 	LowerCaseMissing  Fault = "lower-case-missing" // only the upper-case ones
 	NoProxyWide       Fault = "no-proxy-wide"      // NO_PROXY names private ranges
@@ -174,4 +182,8 @@ const (
 	OutlivesLauncher  Fault = "outlives-launcher"  // the command outlives the process that started it
 	OutputLost        Fault = "output-lost"        // standard output is not passed through
 	FailsOpen         Fault = "fails-open"         // without the proxy the command gets the network
+	VariablesOnly     Fault = "variables-only"     // there is no sandbox, only the variables
+	HostVariablesWin  Fault = "host-variables-win" // proxy variables of the host stay as they are
+	RelayLeft         Fault = "relay-left"         // a relay outlives the command
+	ResolvesOnHost    Fault = "resolves-on-host"   // a resolver inside carries every query to the host's
 )

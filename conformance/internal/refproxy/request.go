@@ -15,12 +15,14 @@ import (
 // request is a head that was read.
 type request struct {
 	method, target, host string
+	credentials          string // the value of Proxy-Authorization
 	trusted              bool
 }
 
 // readRequest reads one head. Status 200 means a request, 0 the end of the connection, all else a refusal.
-func readRequest(br *bufio.Reader, f Faults) (*request, int) {
-	text, status := readHead(br, f)
+// renew is called before every byte when the fault HeadTimeoutRenewed is there.
+func readRequest(br *bufio.Reader, f Faults, renew func()) (*request, int) {
+	text, status := readHead(br, f, renew)
 	if status != 200 {
 		return nil, status
 	}
@@ -32,13 +34,16 @@ func readRequest(br *bufio.Reader, f Faults) (*request, int) {
 }
 
 // readHead reads up to the empty line.
-func readHead(br *bufio.Reader, f Faults) (string, int) {
+func readHead(br *bufio.Reader, f Faults, renew func()) (string, int) {
 	var head []byte
 	limit := maxHead
 	if f.Has(NoHeadLimit) {
 		limit = 1 << 30
 	}
 	for {
+		if f.Has(HeadTimeoutRenewed) {
+			renew()
+		}
 		b, err := br.ReadByte()
 		if err != nil {
 			return endOfInput(head, err, f)
@@ -145,6 +150,8 @@ func parseFields(req *request, fields string, f Faults) bool {
 		switch strings.ToLower(name) {
 		case "host":
 			hosts = append(hosts, value)
+		case "proxy-authorization":
+			req.credentials = value
 		case "transfer-encoding":
 			if !f.Has(FramingIgnored) {
 				return false

@@ -38,6 +38,13 @@ func (p *Proxy) Doors(dir string) (string, error) {
 		return "", errors.Join(errors.New("refproxy: closed"), l.Close())
 	}
 	p.doors = append(p.doors, l)
+	if p.o.Faults.Has(ResolvesOnHost) {
+		n, err := p.serveNames(path)
+		if err != nil {
+			return "", err
+		}
+		p.doors = append(p.doors, n)
+	}
 	go p.accept(l)
 	return path, nil
 }

@@ -71,13 +71,27 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 	if f.Has(NetworkKept) {
 		cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWNET
 	}
-	if f.Has(ChildLeft) || f.Has(OutlivesLauncher) {
+	if f.sharesProcesses() {
 		cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWPID
+	}
+	if f.Has(ResolvesOnHost) {
+		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, capNetBind)
+	}
+	if f.Has(VariablesOnly) {
+		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	}
 	return cmd, nil
 }
 
+// sharesNetwork and sharesProcesses say which namespaces the faults leave out.
+func (s Faults) sharesNetwork() bool { return s.Has(NetworkKept) || s.Has(VariablesOnly) }
+
+func (s Faults) sharesProcesses() bool {
+	return s.Has(ChildLeft) || s.Has(OutlivesLauncher) || s.Has(RelayLeft) || s.Has(VariablesOnly)
+}
+
 const (
+	capNetBind  = 10
 	capSetPcap  = 8
 	capNetAdmin = 12
 	capSysAdmin = 21
@@ -88,9 +102,14 @@ const (
 func (s settings) run() (int, error) {
 	runtime.LockOSThread() // capabilities belong to the thread
 	address := s.Proxy
-	if !s.Faults.Has(NetworkKept) {
+	if !s.Faults.sharesNetwork() {
 		if err := loopbackUp(); err != nil {
 			return 125, err
+		}
+		if s.Faults.Has(ResolvesOnHost) {
+			if err := s.resolver(); err != nil {
+				return 125, err
+			}
 		}
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
@@ -99,7 +118,7 @@ func (s settings) run() (int, error) {
 		address = l.Addr().String()
 		s.open(l)
 	}
-	if !s.Faults.Has(ChildLeft) && !s.Faults.Has(OutlivesLauncher) {
+	if !s.Faults.sharesProcesses() {
 		if err := freshProc(); err != nil {
 			return 125, err
 		}
@@ -116,6 +135,14 @@ func (s settings) run() (int, error) {
 	if err := cmd.Start(); err != nil {
 		return 126, err
 	}
+	if s.Faults.Has(RelayLeft) {
+		// The probe holds its standard output until nobody reads it any more; Setsid, so that nothing else ends it.
+		relay := exec.Command(s.Path, "egress-conformance-probe", "hold")
+		relay.Stdout, relay.SysProcAttr = os.Stdout, &syscall.SysProcAttr{Setsid: true}
+		if err := relay.Start(); err != nil {
+			return 125, err
+		}
+	}
 	return s.status(cmd.Wait())
 }
 
@@ -127,7 +154,7 @@ func (s settings) open(l net.Listener) {
 	case s.Faults.Has(DoorLate):
 		address := l.Addr().String()
 		l.Close()
-		time.AfterFunc(300*time.Millisecond, func() {
+		time.AfterFunc(time.Second, func() {
 			if again, err := net.Listen("tcp4", address); err == nil {
 				s.carry(again)
 			}
@@ -177,7 +204,7 @@ func (s settings) environ(address string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if !strings.HasSuffix(strings.ToLower(name), "_proxy") {
+		if s.Faults.Has(HostVariablesWin) || !strings.HasSuffix(strings.ToLower(name), "_proxy") {
 			env = append(env, kv)
 		}
 	}
@@ -190,6 +217,9 @@ func (s settings) environ(address string) []string {
 		noProxy += ",10.0.0.0/8,169.254.169.254"
 	}
 	for _, name := range []string{"HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY"} {
+		if s.Faults.Has(HostVariablesWin) && os.Getenv(name) != "" {
+			continue
+		}
 		env = append(env, name+"=http://"+address)
 		if !s.Faults.Has(LowerCaseMissing) {
 			env = append(env, strings.ToLower(name)+"=http://"+address)
@@ -207,6 +237,9 @@ func (s settings) seal(cmd *exec.Cmd) error {
 	}
 	if s.Faults.Has(OutlivesLauncher) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	}
+	if s.Faults.Has(VariablesOnly) {
+		return nil
 	}
 	if !s.Faults.Has(PrivilegesReturn) {
 		if err := prctl(38, 1, 0); err != nil { // PR_SET_NO_NEW_PRIVS

@@ -8,6 +8,7 @@ package refproxy
 import (
 	"context"
 	"errors"
+	"net"
 	"os/exec"
 )
 
@@ -15,3 +16,6 @@ import (
 func (p *Proxy) Command(context.Context, string, Launch) (*exec.Cmd, error) {
 	return nil, errors.ErrUnsupported
 }
+
+// serveNames is a fault of sandboxes, of which there are none here.
+func (p *Proxy) serveNames(string) (net.Listener, error) { return nil, errors.ErrUnsupported }

@@ -13,10 +13,12 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -54,6 +56,8 @@ type Proxy struct {
 	dead   chan struct{}
 	wg     sync.WaitGroup
 	slots  chan struct{}
+	// tunnels counts them, for the fault FirstByteLost.
+	tunnels atomic.Int64
 
 	mu    sync.Mutex
 	conns map[net.Conn]bool // guarded by mu; nil once closed
@@ -106,11 +110,12 @@ func (p *Proxy) serve(c net.Conn) {
 		p.slots <- struct{}{}
 		defer func() { <-p.slots }()
 	}
-	c.SetReadDeadline(time.Now().Add(p.headTimeout()))
+	renew := func() { c.SetReadDeadline(time.Now().Add(p.headTimeout())) }
+	renew()
 	br := bufio.NewReaderSize(c, 2*maxHead)
 	trusted := false
 	for {
-		req, status := readRequest(br, p.o.Faults)
+		req, status := readRequest(br, p.o.Faults, renew)
 		if status == 0 {
 			return // nothing to answer to
 		}
@@ -183,6 +188,12 @@ func (p *Proxy) handle(c net.Conn, br *bufio.Reader, req *request) int {
 	}
 	if !f.Has(EarlyAnswer) {
 		p.established(c)
+	}
+	if f.Has(CredentialsForwarded) && req.credentials != "" {
+		io.WriteString(origin, "Proxy-Authorization: "+req.credentials+"\r\n")
+	}
+	if f.Has(FirstByteLost) && p.tunnels.Add(1)%32 == 0 {
+		br.ReadByte()
 	}
 	p.tunnel(c, br, origin)
 	return 0

@@ -56,6 +56,9 @@ func Start(o Options) (*Proxy, error) {
 	}
 	pol, err := newPolicy(o.Allow, o.Deny, f)
 	if err != nil {
+		if f.Has(FailedStartStays) {
+			leave(o)
+		}
 		return nil, err
 	}
 	if f.Has(SharedPolicy) {
