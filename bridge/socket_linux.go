@@ -41,31 +41,21 @@ func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Han
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("bridge: start the socket bridge: %w", err)
 	}
-	b, err := s.listen(ctx)
+	l, err := s.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
-	detach, err := h.Attach(b.listener, proxycore.Listening{Name: b.path})
-	if err != nil { // and the listener is closed
-		return nil, errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), b.remove())
+	detach, err := h.Attach(l, proxycore.Listening{Name: l.path})
+	if err != nil { // and l is closed
+		return nil, errors.Join(fmt.Errorf("bridge: attach the socket to the proxy: %w", err), l.remove())
 	}
-	return h.WithSocket(b.path, sync.OnceValue(func() error {
-		err := b.remove() // first, so that nobody finds a path that leads nowhere
+	return h.WithSocket(l.path, func() error {
 		detach()
-		return err
-	})), nil
+		return l.remove() // which closing l has done; this is how the error gets out
+	}), nil
 }
 
-// boundSocket is a listening socket in the file system.
-type boundSocket struct {
-	path     string
-	listener *peerListener
-	dir      *socketDir
-	name     string // in dir
-	ino      uint64 // so that only this socket is ever removed, not its successor's
-}
-
-func (s Socket) listen(ctx context.Context) (*boundSocket, error) {
+func (s Socket) listen(ctx context.Context) (*peerListener, error) {
 	if s.Path == "" {
 		return s.listenFresh()
 	}
@@ -80,11 +70,11 @@ func (s Socket) listen(ctx context.Context) (*boundSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	b, err := s.listenAt(ctx, dir, path)
+	l, err := s.listenAt(ctx, dir, path)
 	if err != nil {
 		return nil, errors.Join(err, dir.close())
 	}
-	return b, nil
+	return l, nil
 }
 
 // checkPath refuses what connect(2) could not be given.
@@ -99,7 +89,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*boundSocket, error) {
+func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*peerListener, error) {
 	unlock, err := dir.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -115,7 +105,7 @@ func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*bou
 
 // bind makes the socket under a passing name, and gives it its own when it
 // already listens: whoever sees the file can connect.
-func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*boundSocket, error) {
+func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*peerListener, error) {
 	passing, err := passingName()
 	if err != nil {
 		return nil, err
@@ -135,17 +125,10 @@ func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*boundSoc
 		return nil, errors.Join(fmt.Errorf("bridge: use socket %s: %w", path, err), dir.unlink(name, ino))
 	}
 	uids := append([]uint32{uint32(os.Geteuid())}, s.AllowUIDs...)
-	return &boundSocket{
-		path: path, dir: dir, name: name, ino: ino,
-		listener: &peerListener{UnixListener: l.(*net.UnixListener), uids: uids, path: path},
+	return &peerListener{
+		UnixListener: l.(*net.UnixListener), uids: uids, path: path,
+		remove: sync.OnceValue(func() error { return errors.Join(dir.unlink(name, ino), dir.close()) }),
 	}, nil
-}
-
-// remove takes the socket out of the file system, if it is still this one, and
-// its directory, if it was made for it. It needs no lock as long as the listener is
-// open: nobody takes this socket for a dead one then, and its inode is no other's.
-func (b *boundSocket) remove() error {
-	return errors.Join(b.dir.unlink(b.name, b.ino), b.dir.close())
 }
 
 // peerListener accepts connections of certain users only, as SO_PEERCRED tells
@@ -154,7 +137,16 @@ type peerListener struct {
 	*net.UnixListener
 	uids []uint32
 	path string
+	// remove takes the socket out of the file system, if it is still this one, and
+	// its directory, if it was made for it. It does so once, and says the same again.
+	remove func() error
 }
+
+// Close removes the socket and stops listening, in this order, whoever calls it: the
+// end of the handle, its drain, which may take hours more, or the proxy's death. So
+// nobody finds a path that leads nowhere, and remove needs no lock: nobody replaces
+// a socket that listens, and its inode does not become another's.
+func (l *peerListener) Close() error { return errors.Join(l.remove(), l.UnixListener.Close()) }
 
 // Accept returns the next connection of a user who is allowed one; others are closed.
 func (l *peerListener) Accept() (net.Conn, error) {

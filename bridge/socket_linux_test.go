@@ -14,8 +14,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -194,6 +192,19 @@ func TestSocketOccupied(t *testing.T) {
 			}
 			t.Cleanup(func() { l.Close() })
 		}},
+		{"socket that a forked child still holds", "in use", func(t *testing.T, path string) {
+			l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
+			if err != nil {
+				t.Fatal(err)
+			}
+			held, err := l.File() // as a child has it until it executes something
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { held.Close() })
+			l.SetUnlinkOnClose(false)
+			l.Close()
+		}},
 		{"live datagram socket", "in use", func(t *testing.T, path string) {
 			l, err := net.ListenPacket("unixgram", path)
 			if err != nil {
@@ -235,76 +246,6 @@ func newPipeListener(t *testing.T) net.Listener {
 	}
 	t.Cleanup(func() { l.Close() })
 	return l
-}
-
-// leaveStale makes a socket that nobody listens on.
-func leaveStale(t *testing.T, path string) {
-	t.Helper()
-	l, err := net.Listen("unix", path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	l.(*net.UnixListener).SetUnlinkOnClose(false)
-	l.Close()
-}
-
-func TestSocketStale(t *testing.T) {
-	t.Parallel()
-	w := newWorld(t)
-	path := filepath.Join(tempDir(t), "p.sock")
-	leaveStale(t, path)
-	h := startSocket(t, Socket{Path: path}, w.Handle)
-	if got, err := tunnel(path, w.origin); err != nil || got != "hello\n" {
-		t.Errorf("tunnel says %q, %v, want hello", got, err)
-	}
-	if err := h.Close(); err != nil || exists(path) {
-		t.Errorf("Close: %v; socket there: %t", err, exists(path))
-	}
-}
-
-// TestSocketRace: of many starters at a stale socket exactly one wins, and its socket works.
-func TestSocketRace(t *testing.T) {
-	t.Parallel()
-	for range 20 {
-		path := filepath.Join(tempDir(t), "p.sock")
-		leaveStale(t, path)
-		var won atomic.Int32
-		var racing sync.WaitGroup
-		w := newWorld(t)
-		for range 8 {
-			racing.Go(func() {
-				h, err := Socket{Path: path, BestEffort: func(error) {}}.Start(t.Context(), w.Handle)
-				if err != nil {
-					t.Errorf("Start with BestEffort: %v", err)
-				} else if h.SocketPath() != "" {
-					won.Add(1)
-				}
-			})
-		}
-		racing.Wait()
-		got, err := tunnel(path, w.origin)
-		if won.Load() != 1 || err != nil || got != "hello\n" {
-			t.Fatalf("%d of the starters won, tunnel says %q, %v; want 1 and hello", won.Load(), got, err)
-		}
-	}
-}
-
-// TestSocketSuccessor: Close does not remove a socket that took this one's place.
-func TestSocketSuccessor(t *testing.T) {
-	t.Parallel()
-	path := filepath.Join(tempDir(t), "p.sock")
-	first := startSocket(t, Socket{Path: path}, newWorld(t).Handle)
-	if err := os.Remove(path); err != nil {
-		t.Fatal(err)
-	}
-	w := newWorld(t)
-	startSocket(t, Socket{Path: path}, w.Handle)
-	if err := first.Close(); err != nil {
-		t.Errorf("Close of the first: %v", err)
-	}
-	if got, err := tunnel(path, w.origin); err != nil || got != "hello\n" {
-		t.Errorf("tunnel through the second says %q, %v, want hello", got, err)
-	}
 }
 
 func TestSocketBestEffort(t *testing.T) {

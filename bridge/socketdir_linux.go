@@ -141,16 +141,30 @@ func (d *socketDir) vacant(name string) (stale uint64, err error) {
 	case st.Uid != uint32(os.Geteuid()):
 		return 0, fmt.Errorf("bridge: socket %s belongs to user %d: choose another path", full, st.Uid)
 	}
+	return staleness(d.connect(name), full, st.Ino)
+}
+
+// staleness is what the answer to a connection says of the socket with the inode ino.
+func staleness(answer error, path string, ino uint64) (stale uint64, err error) {
+	switch {
+	case errors.Is(answer, unix.ECONNREFUSED): // the only one that means that nobody listens
+		return ino, nil
+	case errors.Is(answer, fs.ErrNotExist): // its owner has just removed it, which takes no lock
+		return 0, nil
+	case answer == nil || errors.Is(answer, unix.EAGAIN) || errors.Is(answer, unix.EPROTOTYPE):
+		return 0, fmt.Errorf("bridge: socket %s is in use by a running process: stop that or choose another path", path)
+	}
+	return 0, fmt.Errorf("bridge: find out whether socket %s is in use: %w: choose another path", path, answer)
+}
+
+// connect tries a socket, without waiting.
+func (d *socketDir) connect(name string) error {
 	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return 0, fmt.Errorf("bridge: try socket %s: %w", full, err)
+		return err
 	}
 	defer unix.Close(fd)
-	// Only this answer means that nobody listens.
-	if err := unix.Connect(fd, &unix.SockaddrUnix{Name: d.at(name)}); !errors.Is(err, unix.ECONNREFUSED) {
-		return 0, fmt.Errorf("bridge: socket %s is in use by a running process: stop that or choose another path", full)
-	}
-	return st.Ino, nil
+	return unix.Connect(fd, &unix.SockaddrUnix{Name: d.at(name)})
 }
 
 // bindSocket makes a listening socket of mode 0600 called name.

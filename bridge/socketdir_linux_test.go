@@ -135,6 +135,30 @@ func TestSocketLocked(t *testing.T) {
 	}
 }
 
+// TestSocketStaleness: only a refused connection makes a dead socket, and one that is
+// gone is no longer in the way. Whatever else happens, nothing is replaced.
+func TestSocketStaleness(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		answer error
+		stale  uint64
+		want   string // in the error; "" means none
+	}{
+		{nil, 0, "in use"},
+		{unix.EAGAIN, 0, "in use"}, // its backlog is full
+		{unix.EPROTOTYPE, 0, "in use"},
+		{unix.ECONNREFUSED, 7, ""},
+		{unix.ENOENT, 0, ""},
+		{unix.EACCES, 0, "permission denied"},
+		{unix.EMFILE, 0, "too many open files"},
+	} {
+		stale, err := staleness(tc.answer, "/p.sock", 7)
+		if stale != tc.stale || (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
+			t.Errorf("after %v: %d, %v, want %d and an error with %q", tc.answer, stale, err, tc.stale, tc.want)
+		}
+	}
+}
+
 // TestSocketPeer: only the users who are allowed get a connection.
 func TestSocketPeer(t *testing.T) {
 	t.Parallel()
@@ -147,7 +171,7 @@ func TestSocketPeer(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &peerListener{UnixListener: raw.(*net.UnixListener), uids: tc.uids}
+		l := &peerListener{UnixListener: raw.(*net.UnixListener), uids: tc.uids, remove: func() error { return nil }}
 		accepted := make(chan bool)
 		go func() {
 			c, err := l.Accept()
