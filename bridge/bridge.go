@@ -38,7 +38,7 @@ const (
 
 // Sandbox describes a sandbox without a network, in which 127.0.0.1 leads to
 // a proxy and nowhere else. The zero value is ready to use: mode [Auto], an
-// ephemeral port, the proxy's own filter, no terminal.
+// ephemeral port, the proxy's own filter and limits, no terminal.
 type Sandbox struct {
 	// Mode is how the sandbox is made; "" is Auto.
 	Mode Mode
@@ -60,6 +60,12 @@ type Sandbox struct {
 	// ask the proxy for. The policy of a proxy that has no TCP listener is known
 	// here only if it is given as Filter.
 	Filter *proxycore.Filter
+	// MaxConns bounds the connections of this sandbox served at once, so that it
+	// cannot take those of all others that share the proxy; one more is answered 503.
+	// Zero means no bound of its own, only the proxy's; negative is an error. A
+	// proxy that cannot do this, which is every one that is not built in,
+	// makes the command end with ExitFailed, as it does for Filter.
+	MaxConns int
 	// Terminal makes the command's standard input, which must be a terminal
 	// that is nobody's yet (the far end of a new pty), the controlling
 	// terminal of its session. Session.Run does the near end.
@@ -138,7 +144,7 @@ type Socket struct {
 	// sticky. A dead socket of ours there is replaced; anything else is an error
 	// and is left alone. "" makes a fresh directory of mode 0700 with an
 	// unpredictable name under XDG_RUNTIME_DIR, TMPDIR or /tmp, and
-	// removes it when the handle is closed.
+	// removes it with the socket.
 	Path string
 	// AllowUIDs are the user ids, besides this process's own, that may
 	// connect. Root is not admitted unless it is listed or our own: what
@@ -151,7 +157,8 @@ type Socket struct {
 
 // Start makes the socket and serves it through h, in addition to whatever h
 // listens on. The handle it returns has the socket path and owns h: closing
-// it closes h, and when Close returns the socket is gone. Start returns
+// it closes h, and when Close returns the socket is gone. Shutdown removes the socket
+// first, before it waits for tunnels to end. Start returns
 // when the socket accepts connections. Start fails closed: on an error h is
 // closed, too. ctx limits only the start.
 func (s Socket) Start(ctx context.Context, h *proxycore.Handle) (*proxycore.Handle, error) {

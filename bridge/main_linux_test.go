@@ -94,6 +94,8 @@ func helper(what string, args []string) int {
 		if err = connectHelper(args[0], true); err == nil {
 			err = connectHelper(args[0], true)
 		}
+	case "crowd":
+		err = crowd(args[0])
 	case "dial":
 		var c net.Conn
 		if c, err = net.DialTimeout(args[0], args[1], patience); err == nil {
@@ -171,11 +173,7 @@ func look() error {
 // connectHelper asks the proxy of the environment for a tunnel to target, and
 // prints the status and the first line that comes through; hold then waits for the end.
 func connectHelper(target string, hold bool) error {
-	proxy, err := url.Parse(os.Getenv("HTTPS_PROXY"))
-	if err != nil {
-		return err
-	}
-	c, err := net.DialTimeout("tcp", proxy.Host, patience)
+	c, err := dialProxy()
 	if err != nil {
 		return err
 	}
@@ -200,6 +198,24 @@ func connectHelper(target string, hold bool) error {
 		fmt.Println("end")
 	}
 	return nil
+}
+
+func dialProxy() (net.Conn, error) {
+	proxy, err := url.Parse(os.Getenv("HTTPS_PROXY"))
+	if err != nil {
+		return nil, err
+	}
+	return net.DialTimeout("tcp", proxy.Host, patience)
+}
+
+// crowd is connectHelper while another connection to the proxy, older, is there.
+func crowd(target string) error {
+	c, err := dialProxy()
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	return connectHelper(target, false)
 }
 
 // parent runs a command in a sandbox, as a program that is about to be killed.

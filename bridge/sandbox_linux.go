@@ -43,7 +43,7 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 		}
 		role = roleSuperviseBwrap
 	}
-	g, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter}, p)
+	g, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter, MaxConns: s.MaxConns}, p)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +79,8 @@ func (s Sandbox) check(h *proxycore.Handle, name string) error {
 		return errors.New("bridge: no command to run in the sandbox")
 	case s.Port < 0 || s.Port > 65535:
 		return fmt.Errorf("bridge: sandbox port %d is not between 0 and 65535", s.Port)
+	case s.MaxConns < 0:
+		return fmt.Errorf("bridge: sandbox limit of %d connections is negative: 0 means no limit of its own", s.MaxConns)
 	case s.Mode == UserNS && len(s.BwrapArgs) > 0:
 		return errors.New("bridge: bwrap arguments were given, but the sandbox mode is userns: use bwrap or auto")
 	}

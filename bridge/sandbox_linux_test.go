@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"slices"
@@ -207,6 +208,30 @@ func TestSandboxConcurrent(t *testing.T) {
 	})
 }
 
+// TestSandboxMaxConns: a sandbox that has a limit of its own keeps to it, and the others
+// do not notice.
+func TestSandboxMaxConns(t *testing.T) {
+	t.Parallel()
+	forEachMode(t, func(t *testing.T, m Mode) {
+		w := newWorld(t)
+		for limit, want := range map[int]string{0: "200 hello\n", 1: "503\n", 2: "200 hello\n"} {
+			out, err := w.command(t, Sandbox{Mode: m, MaxConns: limit}, self, "helper", "crowd", w.origin).CombinedOutput()
+			if err != nil || string(out) != want {
+				t.Errorf("with a limit of %d the second connection: %v: %q, want %q", limit, err, out, want)
+			}
+		}
+		h, _ := proxycore.NewHandle(proxycore.HandleConfig{Addr: netip.MustParseAddrPort("127.0.0.1:9")})
+		defer h.Close()
+		cmd, err := Sandbox{Mode: m, MaxConns: 1}.Command(t.Context(), h, "true")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if out, _ := cmd.CombinedOutput(); cmd.ProcessState.ExitCode() != ExitFailed || !strings.Contains(string(out), "cannot limit") {
+			t.Errorf("a proxy that cannot do it: status %d, %q; want %d and the reason", cmd.ProcessState.ExitCode(), out, ExitFailed)
+		}
+	})
+}
+
 func TestSandboxLowPort(t *testing.T) {
 	t.Parallel()
 	forEachMode(t, func(t *testing.T, m Mode) {
@@ -237,6 +262,7 @@ func TestSandboxCommandErrors(t *testing.T) {
 		{"mode", t.Context(), Sandbox{Mode: "none"}, w.Handle, "true", `unknown sandbox mode "none"`},
 		{"port", t.Context(), Sandbox{Port: 65536}, w.Handle, "true", "port 65536"},
 		{"negative port", t.Context(), Sandbox{Port: -1}, w.Handle, "true", "port -1"},
+		{"negative limit", t.Context(), Sandbox{MaxConns: -1}, w.Handle, "true", "limit of -1 connections"},
 		{"arguments", t.Context(), Sandbox{Mode: UserNS, BwrapArgs: []string{"--tmpfs", "/tmp"}}, w.Handle, "true", "mode is userns"},
 		{"bad argument", t.Context(), Sandbox{BwrapArgs: []string{"--share-net"}}, w.Handle, "true", "--share-net"},
 	} {
