@@ -221,6 +221,23 @@ func TestProxyLogFailureEndsIt(t *testing.T) {
 	}
 }
 
+// TestProxyLosesLastRecord: a record that is lost while the proxy stops is a failure,
+// and said once.
+func TestProxyLosesLastRecord(t *testing.T) {
+	t.Parallel()
+	target := origin(t)
+	p, r := startProxy(t, "--allow", target, "--log", "/dev/full")
+	tunnel(t, "tcp", r.Addr, target)
+	p.signal(syscall.SIGTERM)
+	p.says("draining")
+	p.signal(syscall.SIGTERM)
+	p.finish(1)
+	_, stopping, _ := strings.Cut(p.stderr.String(), "sallyport: stopping: ")
+	if got := strings.Count(stopping, "cannot be written"); got != 1 {
+		t.Errorf("the reason is there %d times in %q, want once", got, p.stderr.String())
+	}
+}
+
 func TestProxyLogToStderr(t *testing.T) {
 	t.Parallel()
 	p, r := startProxy(t, "--allow", "a.com", "--log", "-")

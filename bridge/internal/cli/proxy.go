@@ -191,9 +191,10 @@ func drain(s Streams, h *proxycore.Handle, sigs <-chan os.Signal, ops *slog.Logg
 }
 
 // ended is the exit status after an end that was asked for: a failure only if
-// something, such as a record that could not be written, went wrong in it.
+// something, such as a record that could not be written, went wrong in it. err is
+// what Close or Shutdown said.
 func ended(s Streams, h *proxycore.Handle, err error) int {
-	if err = errors.Join(err, h.Close()); err == nil {
+	if err == nil {
 		err = h.Err()
 	}
 	if err != nil {
