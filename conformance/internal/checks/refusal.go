@@ -42,7 +42,8 @@ func reflected(r probe.Response) (out []string) {
 			out = append(out, "a field of the client's making")
 		}
 	}
-	if strings.ContainsAny(text, "\x1b\r") && strings.Contains(text, "evil.example.net") {
+	// A line break of the target's, not one of the page's own, has what stood behind it in the target at its end.
+	if strings.Contains(text, "\x1b") || strings.Contains(text, "\rX-Injected") {
 		out = append(out, "control characters of the target")
 	}
 	plain := slices.ContainsFunc(r.Field("Content-Type"), func(v string) bool { return strings.HasPrefix(strings.ToLower(v), "text/plain") })
