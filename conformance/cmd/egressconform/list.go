@@ -148,6 +148,7 @@ type requirement struct {
 	Since  string   `json:"since"`
 	Rule   string   `json:"rule"`
 	Why    string   `json:"why"`
+	Seen   []string `json:"seen,omitempty"`
 	Anchor string   `json:"anchor"`
 	Checks []proven `json:"checks"`
 }
@@ -199,7 +200,7 @@ func explained(id string) ([]*requirement, error) {
 	for _, c := range checks {
 		if len(out) == 0 || out[len(out)-1].ID != c.Requirement {
 			out = append(out, &requirement{
-				ID: c.Requirement, Title: c.Title, Level: c.Level, Scope: c.Scope, Since: c.Since, Rule: c.Rule, Why: c.Why, Anchor: c.Anchor,
+				ID: c.Requirement, Title: c.Title, Level: c.Level, Scope: c.Scope, Since: c.Since, Rule: c.Rule, Why: c.Why, Seen: c.Seen, Anchor: c.Anchor,
 			})
 		}
 		p := proven{ID: c.ID, Summary: c.Summary}
@@ -215,7 +216,11 @@ func explained(id string) ([]*requirement, error) {
 
 func (a *app) printRequirement(r *requirement) {
 	fmt.Fprintf(a.stdout, "%s %s\n  %s, %s, since %s   SPEC.md#%s\n\n", r.ID, r.Title, r.Level, r.Scope, r.Since, r.Anchor)
-	fmt.Fprintf(a.stdout, "%s\n\nWhy: %s\n\nChecks, and the faults each was seen to notice, with the witness:\n", wrap(r.Rule), wrap(r.Why))
+	fmt.Fprintf(a.stdout, "%s\n\nWhy: %s\n\n", wrap(r.Rule), wrap(r.Why))
+	if len(r.Seen) > 0 {
+		fmt.Fprintf(a.stdout, "Seen: %s\n\n", wrap(strings.Join(r.Seen, ", ")))
+	}
+	fmt.Fprintln(a.stdout, "Checks, and the faults each was seen to notice, with the witness:")
 	for _, c := range r.Checks {
 		fmt.Fprintf(a.stdout, "  %s: %s\n", c.ID, c.Summary)
 		for _, m := range c.Faults {
