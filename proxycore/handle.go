@@ -91,7 +91,7 @@ func (h *Handle) Addr() string {
 }
 
 // SocketPath is the path of the Unix socket that leads to the proxy, "" when
-// there is none. The socket exists until the handle is closed.
+// there is none. The socket exists until the handle is closed or shut down.
 func (h *Handle) SocketPath() string { return h.socket }
 
 // CABundle is the path of the PEM bundle that clients must trust, "" when the

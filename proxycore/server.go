@@ -192,6 +192,9 @@ func (s *Server) end(err error) {
 		return
 	}
 	s.ended, s.err = true, err
+	if s.draining { // whoever drains calls Close next, and must learn of it
+		s.late = err
+	}
 	s.stop()
 	listeners := s.stopListeners(nil)
 	cut := make([]*conn, 0, len(s.conns))

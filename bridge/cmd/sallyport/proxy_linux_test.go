@@ -225,16 +225,21 @@ func TestProxyLogFailureEndsIt(t *testing.T) {
 // and said once.
 func TestProxyLosesLastRecord(t *testing.T) {
 	t.Parallel()
-	target := origin(t)
-	p, r := startProxy(t, "--allow", target, "--log", "/dev/full")
-	tunnel(t, "tcp", r.Addr, target)
-	p.signal(syscall.SIGTERM)
-	p.says("draining")
-	p.signal(syscall.SIGTERM)
-	p.finish(1)
-	_, stopping, _ := strings.Cut(p.stderr.String(), "sallyport: stopping: ")
-	if got := strings.Count(stopping, "cannot be written"); got != 1 {
-		t.Errorf("the reason is there %d times in %q, want once", got, p.stderr.String())
+	for name, end := range map[string]func(p *proc, live net.Conn){
+		"cut":     func(p *proc, _ net.Conn) { p.signal(syscall.SIGTERM) },
+		"drained": func(_ *proc, live net.Conn) { live.Close() },
+	} {
+		target := origin(t)
+		p, r := startProxy(t, "--allow", target, "--log", "/dev/full")
+		_, live := tunnel(t, "tcp", r.Addr, target)
+		p.signal(syscall.SIGTERM)
+		p.says("draining")
+		end(p, live)
+		p.finish(1)
+		_, stopping, _ := strings.Cut(p.stderr.String(), "sallyport: stopping: ")
+		if got := strings.Count(stopping, "cannot be written"); got != 1 {
+			t.Errorf("%s: the reason is there %d times in %q, want once", name, got, p.stderr.String())
+		}
 	}
 }
 
