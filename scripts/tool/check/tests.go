@@ -93,19 +93,29 @@ func backendSteps(t *tree) []step {
 	suites := &group{width: 3}
 	// Without -race: it starts hundreds of processes, and the race detector makes each start slow. What they run is
 	// tested with -race by the packages it belongs to.
-	steps := []step{{name: "mutants", about: "every fault is caught by exactly the checks named for it", group: suites,
+	mutants := step{name: "mutants", about: "every fault is caught by exactly the checks named for it", group: suites,
 		run: func(ctx context.Context, o *output) error {
 			return t.goTest(ctx, o, "-shuffle=on", "-timeout=8m", mutantDir)
-		}}}
+		}}
+	var long, rest []step
 	for _, p := range packages {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
-		steps = append(steps, step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
+		s := step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
 			run: func(ctx context.Context, o *output) error {
-				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=4m", p)...)
-			}})
+				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=8m", p)...)
+			}}
+		if slices.Contains(longSuites, name) {
+			long = append(long, s)
+		} else {
+			rest = append(rest, s)
+		}
 	}
-	return steps
+	return slices.Concat(long, []step{mutants}, rest)
 }
+
+// longSuites begin first, so that none of them is left to run alone at the end: every request of theirs is a process in
+// a sandbox.
+var longSuites = []string{"bwrap", "userns"}
 
 var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
 
