@@ -28,10 +28,36 @@ type Config struct {
 	// default.
 	HeadTimeout time.Duration
 
+	// Upstream is the proxy that every allowed connection has to be made through; nil means that targets
+	// are dialled directly. A backend that does not claim the feature its scheme needs must return an
+	// error: to ignore it is to leave the way its operator wanted.
+	Upstream *Upstream
+
+	// Child is the proxy program that the instance has to start and to stand for; nil means the
+	// backend's own proxy. Only backends with the feature Launcher are asked for one.
+	Child *Child
+
 	// Dir is a scratch directory, empty, of mode 0700, removed by the suite after the instance's Stop.
 	Dir string
 
 	// Log takes whatever the proxy says; the suite shows its end with a failure. Safe for concurrent
 	// use, never nil.
 	Log io.Writer
+}
+
+// Upstream is a proxy that stands between an instance and the Internet. The zero value, an empty URL, is one of
+// those no instance may start with.
+type Upstream struct {
+	// URL is http://host:port (feature UpstreamHTTP), https://host:port (UpstreamTLS), socks5h://host:port
+	// (UpstreamSOCKS) or unix:///path (UpstreamUnix: plain HTTP over a socket). It never has credentials in it.
+	// The suite also gives URLs that are none of these, for which Start must return an error.
+	URL string
+
+	// User and Password are the credentials for it, both empty for none: Basic for HTTP (RFC 7617), RFC 1929
+	// for SOCKS. Only backends with the feature UpstreamAuth are given any; others must return an error.
+	User, Password string
+
+	// CAFile is the path of the PEM file with the certificate authority that an https upstream's certificate
+	// has to be signed by; "" means the system's.
+	CAFile string
 }

@@ -173,14 +173,22 @@ func subject(b Backend) check.Subject {
 	}
 	return check.Subject{
 		Name: b.Name, Version: b.Version, Features: features, FixedHeadTimeout: fixed,
-		Declines: func(c check.Config, own bool) string { return b.Restrictions.declines(Config(c), own) },
+		Declines: func(c check.Config, own bool) string { return b.Restrictions.declines(config(c), own) },
 		Start: func(ctx context.Context, c check.Config) (*check.Instance, error) {
-			i, err := b.Start(ctx, Config(c))
+			i, err := b.Start(ctx, config(c))
 			if i == nil || err != nil {
 				return nil, err
 			}
 			return instance(i), nil
 		},
+	}
+}
+
+// config is c in the types backends know.
+func config(c check.Config) Config {
+	return Config{
+		Allow: c.Allow, Deny: c.Deny, Port: c.Port, SocketPath: c.SocketPath, HeadTimeout: c.HeadTimeout,
+		Upstream: (*Upstream)(c.Upstream), Child: (*Child)(c.Child), Dir: c.Dir, Log: c.Log,
 	}
 }
 

@@ -49,6 +49,24 @@ const (
 	DeathReport Feature = "death-report"
 )
 
+// Chaining: proxies behind proxies. For each kind of upstream that a backend does not claim the suite checks that
+// Start refuses it.
+const (
+	// UpstreamHTTP: Config.Upstream is honoured, and may be an http:// URL. The other kinds need it too.
+	UpstreamHTTP Feature = "upstream"
+	// UpstreamTLS: it may be an https:// URL, whose certificate is verified.
+	UpstreamTLS Feature = "upstream-tls"
+	// UpstreamSOCKS: it may be a socks5h:// URL; names are sent, never resolved by the instance.
+	UpstreamSOCKS Feature = "upstream-socks5h"
+	// UpstreamUnix: it may be a unix:// URL.
+	UpstreamUnix Feature = "upstream-unix"
+	// UpstreamAuth: it may ask for credentials, Upstream.User and Upstream.Password.
+	UpstreamAuth Feature = "upstream-auth"
+)
+
+// Launcher: Config.Child is honoured, Instance stands for a program of somebody else's.
+const Launcher Feature = "launcher"
+
 // FeatureSet is a set of claimed features. The zero value claims nothing.
 type FeatureSet struct{ names []Feature }
 
@@ -63,8 +81,8 @@ func Features(f ...Feature) FeatureSet {
 // AllFeatures returns every feature this version of the suite knows, in alphabetical order.
 func AllFeatures() []Feature {
 	all := []Feature{
-		AddressRules, AnyName, DeathReport, DeepWildcards, DenyRules, Intercept, PortRules, Reasons,
-		Sandbox, TCP, Unix, Wildcards,
+		AddressRules, AnyName, DeathReport, DeepWildcards, DenyRules, Intercept, Launcher, PortRules, Reasons,
+		Sandbox, TCP, Unix, UpstreamAuth, UpstreamHTTP, UpstreamSOCKS, UpstreamTLS, UpstreamUnix, Wildcards,
 	}
 	slices.Sort(all)
 	return all

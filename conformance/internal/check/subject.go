@@ -32,8 +32,15 @@ type Config struct {
 	Port        int
 	SocketPath  string
 	HeadTimeout time.Duration
+	Upstream    *Upstream
+	Child       *Child
 	Dir         string
 	Log         io.Writer
+}
+
+// Upstream mirrors conformance.Upstream.
+type Upstream struct {
+	URL, User, Password, CAFile string
 }
 
 // LaunchConfig mirrors conformance.LaunchConfig.
