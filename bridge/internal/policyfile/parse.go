@@ -89,7 +89,7 @@ func (p *parser) document(doc *yaml.Node) {
 		case "resolve":
 			p.resolve(value)
 		case "upstream":
-			p.fail(key, "upstream: this version of Sallyport cannot send traffic through another proxy; remove the key")
+			p.upstream(key, value)
 		default:
 			p.fail(key, "unknown key %q%s", key.Value, meant(key.Value))
 		}
@@ -202,8 +202,10 @@ func meant(key string) string {
 		return "; did you mean deny?"
 	case strings.HasPrefix(k, "resol"), strings.HasPrefix(k, "host"):
 		return "; did you mean resolve?"
+	case strings.HasPrefix(k, "upstr"), strings.Contains(k, "proxy"), strings.HasPrefix(k, "parent"):
+		return "; did you mean upstream?"
 	}
-	return "; the keys are allow, deny and resolve"
+	return "; the keys are allow, deny, resolve and upstream"
 }
 
 // yamlLine finds the line in the text of an error of the YAML library, which

@@ -17,6 +17,12 @@
 //	resolve:
 //	  db.internal: 10.0.0.7
 //	  api.internal: [10.0.0.8, "2001:db8::8"]
+//	upstream:
+//	  url: https://proxy.example.com:3128
+//	  credentials: /etc/sallyport/proxy-credentials
+//	  lookup: here
+//
+// Where only the URL is to be said, upstream may be that text alone.
 package policyfile
 
 import (
@@ -51,11 +57,32 @@ type Pin struct {
 	Source string
 }
 
+// Upstream names a proxy to go through. Nothing in it is judged here. Its URL may
+// hold a password, so its text forms show nothing but the place.
+type Upstream struct {
+	// URL is what was written, without the blanks around it. Never empty in a File.
+	URL string
+	// Credentials names a file or env:NAME; "" if not given.
+	Credentials string
+	// Lookup says where names are looked up; "" if not given.
+	Lookup string
+	// Source is the place of the key upstream, as in Pattern.
+	Source string
+}
+
+// String hides the URL.
+func (u Upstream) String() string { return "upstream of " + u.Source }
+
+// GoString hides the URL from %#v, too.
+func (u Upstream) GoString() string { return u.String() }
+
 // File is what one policy document says. The zero value says nothing, which is
 // to deny everything.
 type File struct {
 	Allow, Deny []Pattern
 	Resolve     []Pin
+	// Upstream is nil where the document does not name one.
+	Upstream *Upstream
 }
 
 // Error is a problem at one place of a file.

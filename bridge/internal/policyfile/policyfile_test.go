@@ -4,6 +4,7 @@
 package policyfile
 
 import (
+	"fmt"
 	"net/netip"
 	"os"
 	"path/filepath"
@@ -32,6 +33,10 @@ func TestParse(t *testing.T) {
 		{"resolve, mapped address", `resolve: {db.internal: "::ffff:10.0.0.7"}`, File{Resolve: pin}},
 		{"resolve, list", "resolve:\n  a.b: [10.0.0.7, '2001:db8::8']", File{Resolve: []Pin{{"a.b",
 			[]netip.Addr{netip.MustParseAddr("10.0.0.7"), netip.MustParseAddr("2001:db8::8")}, "p:2"}}}},
+		{"upstream", "upstream: http://proxy:3128\n", File{Upstream: &Upstream{URL: "http://proxy:3128", Source: "p:1"}}},
+		{"upstream env", "allow: []\nupstream: env\n", File{Allow: []Pattern{}, Upstream: &Upstream{URL: "env", Source: "p:2"}}},
+		{"upstream mapping", "upstream:\n  url: ' unix:///run/p.sock '\n  credentials: env:UP\n  lookup: here\n",
+			File{Upstream: &Upstream{"unix:///run/p.sock", "env:UP", "here", "p:1"}}},
 		{"flow document marker", "---\nallow: [a.com]\n...\n", File{Allow: []Pattern{{"a.com", "p:2"}}}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -86,7 +91,18 @@ func TestParseRefuses(t *testing.T) {
 		{"not UTF-8", "allow:\n - a\xff.com\n", []string{"p:2: is not UTF-8"}},
 		{"UTF-16", "\xff\xfea\x00", []string{"p:1: is not UTF-8"}},
 		{"NUL", "allow: []\n\x00", []string{"p:2: holds a NUL"}},
-		{"upstream", "upstream: http://proxy:3128", []string{"p:1: upstream: this version"}},
+		{"upstream empty", "upstream:", []string{"p:1: upstream is empty; write a URL"}},
+		{"upstream empty text", "upstream: ''", []string{"p:1: upstream is empty; write a URL"}},
+		{"upstream list", "upstream: [http://proxy:3128]", []string{"p:1: upstream is a list; write a URL"}},
+		{"upstream number", "upstream: 3128", []string{"p:1: upstream is a number"}},
+		{"upstream without url", "upstream: {lookup: here}", []string{"p:1: upstream has no url"}},
+		{"upstream empty mapping", "upstream: {}", []string{"p:1: upstream has no url"}},
+		{"upstream with an empty url", "upstream: {url: ''}", []string{"p:1: url is empty; write a URL"}},
+		{"upstream unknown key", "upstream: {url: 'http://p:1', user: x}", []string{"p:1: an unknown key under upstream; the keys are"}},
+		{"upstream key twice", "upstream:\n  url: http://p:1\n  url: http://q:1\n", []string{`p:3: key "url" stands here and in line 2`}},
+		{"upstream credentials list", "upstream: {url: 'http://p:1', credentials: [a, b]}", []string{"credentials is a list; write the name of a file"}},
+		{"upstream lookup truth value", "upstream: {url: 'http://p:1', lookup: true}", []string{"lookup is a truth value; write here or upstream"}},
+		{"upstream meant", "proxy: http://p:1", []string{"did you mean upstream?"}},
 		{"resolve list", "resolve: [a]", []string{"p:1: resolve is a list"}},
 		{"resolve null", "resolve:", []string{"p:1: resolve is empty"}},
 		{"resolve no address", "resolve: {a.b: []}", []string{`p:1: "a.b" has no address`}},
@@ -108,6 +124,29 @@ func TestParseRefuses(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestUpstreamIsNotShown: its URL may hold a password, wherever it was put.
+func TestUpstreamIsNotShown(t *testing.T) {
+	t.Parallel()
+	const secret = "http://user:s3cret@proxy:3128"
+	for _, data := range []string{
+		"upstream: [" + secret + "]", "upstream: {url: ['" + secret + "']}", "upstream: {'" + secret + "': x}",
+		"upstream: {url: {'" + secret + "': x}}", "upstream: {url: env, '" + secret + "': x}",
+	} {
+		if _, err := Parse("p", []byte(data)); err == nil || strings.Contains(err.Error(), "s3cret") {
+			t.Errorf("Parse(%q): got %v, want an error without the password", data, err)
+		}
+	}
+	f, err := Parse("p", []byte("upstream: "+secret))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, format := range []string{"%v", "%+v", "%#v", "%s"} {
+		if got := fmt.Sprintf(format, f.Upstream) + fmt.Sprintf(format, *f.Upstream); strings.Contains(got, "s3cret") {
+			t.Errorf("%s: got %q, want it without the password", format, got)
+		}
 	}
 }
 
@@ -202,6 +241,9 @@ func FuzzPolicyFile(f *testing.F) {
 		if got, err := Parse("f", data); err == nil {
 			check(got.Allow)
 			check(got.Deny)
+			if got.Upstream != nil && (got.Upstream.URL == "" || got.Upstream.Source == "") {
+				t.Errorf("accepted an upstream without a URL or a place from %q", data)
+			}
 			for _, pin := range got.Resolve {
 				if len(pin.Addrs) == 0 {
 					t.Errorf("accepted %+v from %q", pin, data)
