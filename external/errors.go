@@ -23,6 +23,9 @@ var (
 	// ErrExposed is returned when the child listens on an address that other
 	// machines can reach (Linux).
 	ErrExposed = errors.New("proxy listens beyond loopback")
+	// ErrOpen is returned when the proxy did not refuse what it had to refuse
+	// before it could be trusted: it admits more than its policy can mean.
+	ErrOpen = errors.New("proxy is open")
 	// ErrStartTimeout is returned when the child was not listening in time.
 	ErrStartTimeout = errors.New("proxy did not become ready in time")
 )

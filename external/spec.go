@@ -63,10 +63,77 @@ type Spec struct {
 	// terminate, before it is killed. 0 means 5 s, a negative value kills at once.
 	StopGrace time.Duration
 
+	// Config is the contents of a configuration file, "" for none. It is written
+	// with mode 0600 into the private directory of the start; {config} is its path.
+	Config string
+
+	// Files are further files of the private directory: contents by slash-separated
+	// relative name, mode 0600. {dir} is the directory.
+	Files map[string]string
+
+	// Unfiltered says that the proxy admits everything by design, because a filter
+	// stands in front of it (see [Chain]). Otherwise Start returns only after the
+	// proxy has refused Probe.
+	Unfiltered bool
+
+	// Probe is the host:port that a CONNECT must be refused for. "" means a name
+	// below .invalid (RFC 6761 section 6.4), which no policy admits and nobody has.
+	// A name of one's own should exist, so that only a refusal keeps it closed.
+	Probe string
+
+	// Socket says that the proxy listens on the Unix socket {socket} and not on
+	// TCP. The handle then has no address, and relays what is attached to it.
+	Socket bool
+
+	// AllowExposed admits a proxy that listens beyond loopback, where every machine
+	// of the network reaches it. Without it that is ErrExposed.
+	AllowExposed bool
+
+	// Restart says what to do when the running child ends by itself; nil never
+	// starts it again: the handle fails.
+	Restart *Restart
+
+	// Unheld gives the port up just before the child is started. Only a program needs
+	// it that does not set SO_REUSEADDR and does not say why it cannot listen
+	// either; see [Spec.Start]. It has a meaning on Linux only.
+	Unheld bool
+
+	// credentials guard an Unfiltered proxy; nil when nothing does. A pointer, so
+	// that printing a Spec does not print them.
+	credentials *credentials
+
 	// Output, if non-nil, receives what the child writes to stdout and stderr. It
 	// is written to from one goroutine. A Write that blocks loses output and never
 	// holds up the child; after a Write fails nothing more is written.
 	Output io.Writer
+}
+
+// credentials are what a guarded proxy asks for (RFC 9110 section 11.7.1).
+type credentials struct{ user, password string }
+
+// Credentials returns what the proxy asks its clients for, "" and "" for nothing.
+// Presets make them up for a proxy that is Unfiltered, so that nobody but the
+// filter in front of it can use it.
+func (s Spec) Credentials() (user, password string) {
+	if s.credentials == nil {
+		return "", ""
+	}
+	return s.credentials.user, s.credentials.password
+}
+
+// Restart says when a proxy that ended by itself is started again. The zero value
+// has a use: up to 5 restarts in a row, after 100 ms at first and 10 s at most.
+type Restart struct {
+	// Backoff is the pause before the first restart. Each that follows is twice
+	// as long. 0 means 100 ms, a negative value no pause.
+	Backoff time.Duration
+	// MaxBackoff bounds the pause. 0 means 10 s, or Backoff if that is longer.
+	MaxBackoff time.Duration
+	// Max is how many restarts in a row there may be, failed ones included; the one
+	// beyond is the end of the handle. 0 means 5, a negative value no limit. A
+	// proxy that has run for a minute, or for MaxBackoff if that is longer, begins
+	// to count anew.
+	Max int
 }
 
 // Start runs the proxy and returns when it listens on a loopback address (on Linux:
