@@ -25,6 +25,10 @@ type BuiltIn struct {
 	// Port is the TCP port to listen on. Zero means an ephemeral one, negative
 	// none: then the proxy serves only what is attached to its handle.
 	Port int
+	// CABundle is what [Handle.CABundle] gives: the path of the PEM bundle that
+	// clients must trust because Upstream intercepts TLS. "" when it does not.
+	// Start does not read it.
+	CABundle string
 	// StartTimeout bounds Start. Zero means 5 s, negative no bound.
 	StartTimeout time.Duration
 }
@@ -45,6 +49,7 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		return nil, err
 	}
 	hc := HandleConfig{
+		CABundle:  b.CABundle,
 		Attach:    s.attach,
 		SetFilter: func(f *Filter) error { s.SetFilter(f); return nil },
 		Shutdown:  s.drain,

@@ -40,11 +40,23 @@ type Config struct {
 	// otherwise half-closes cannot be carried.
 	Dial func(ctx context.Context, network, address string) (net.Conn, error)
 
+	// Upstream, if non-nil, is the proxy that every admitted request goes through:
+	// no target is ever dialled directly then, whatever fails. The filter judges
+	// first, and of what it refuses the upstream sees nothing. Dial and Resolver
+	// are not used to reach the upstream itself.
+	Upstream *Upstream
+	// Route, if non-nil, is asked instead of Upstream, once for each request that
+	// the filter admits by its name or address: the upstream to go through, or nil
+	// for a direct connection. An error answers the request with 502. It is called
+	// by many goroutines at once and must not block.
+	Route func(Target) (*Upstream, error)
+
 	// HeadTimeout bounds the reading of the whole request head, from accept on.
 	// Zero means 10 s, negative no bound.
 	HeadTimeout time.Duration
 	// DialTimeout bounds the name lookup, and then once more all connection
-	// attempts of a request together. Zero means 10 s, negative no bound.
+	// attempts of a request together: through an upstream, everything until its
+	// reply has been read. Zero means 10 s, negative no bound.
 	DialTimeout time.Duration
 	// IdleTimeout ends a tunnel that carried no byte either way for so long.
 	// Zero and negative mean no limit.

@@ -84,6 +84,9 @@ func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 
 // reach resolves, judges the addresses and dials.
 func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (net.Conn, netip.AddrPort, *refusal) {
+	if c.s.cfg.Upstream != nil || c.s.cfg.Route != nil {
+		return nil, netip.AddrPort{}, &refusal{status: 502, reason: DialError, error: "destination_unavailable", problem: "no upstream can be reached"}
+	}
 	addrs := []netip.Addr{t.Addr}
 	if t.Host != "" {
 		var err error

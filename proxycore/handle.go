@@ -94,8 +94,8 @@ func (h *Handle) Addr() string {
 // there is none. The socket exists until the handle is closed or shut down.
 func (h *Handle) SocketPath() string { return h.socket }
 
-// CABundle is the path of the PEM bundle that clients must trust, "" when the
-// proxy does not intercept TLS; the built-in one never does.
+// CABundle is the path of the PEM bundle that clients must trust, "" when nobody
+// intercepts TLS: the built-in proxy itself never does, but its upstream may.
 func (h *Handle) CABundle() string { return h.c.CABundle }
 
 // Environ returns base, as os.Environ gives it, with the variables that lead a

@@ -39,7 +39,15 @@ type Record struct {
 	// Port is the target's port, 0 when none could be parsed.
 	Port uint16
 	// Address is the IP:port that the tunnel was connected to, "" when none was.
+	// Behind an upstream it is the one the upstream was asked for, "" when that
+	// was asked for a name.
 	Address string
+	// Upstream is [Upstream.String] of the proxy that the request went through, ""
+	// when it went through none: a direct one, and one that the policy refused.
+	Upstream string
+	// UpstreamStatus is the HTTP status of the upstream's reply, 0 when there was
+	// none: it did not answer, not with HTTP, or it speaks SOCKS.
+	UpstreamStatus int
 	// Decision is [DecisionAllow] or [DecisionDeny].
 	Decision string
 	// Reason says why the request was refused, failed or cut; "" when none of these.
@@ -62,6 +70,8 @@ type recordJSON struct {
 	Host      string  `json:"host"`
 	Port      uint16  `json:"port"`
 	Address   string  `json:"address"`
+	Upstream  string  `json:"upstream"`
+	Status    int     `json:"upstream_status"`
 	Decision  string  `json:"decision"`
 	Reason    Reason  `json:"reason"`
 	Rule      string  `json:"rule"`
@@ -71,8 +81,8 @@ type recordJSON struct {
 }
 
 // MarshalJSON gives one log line's object. Every key is always present:
-// time (RFC 3339, UTC), sandbox, client, method, host, port, address, decision,
-// reason, rule, bytes_up, bytes_down, duration (seconds).
+// time (RFC 3339, UTC), sandbox, client, method, host, port, address, upstream,
+// upstream_status, decision, reason, rule, bytes_up, bytes_down, duration (seconds).
 func (r Record) MarshalJSON() ([]byte, error) {
 	return json.Marshal(recordJSON{
 		Time:      r.Time.UTC().Format(time.RFC3339Nano),
@@ -82,6 +92,8 @@ func (r Record) MarshalJSON() ([]byte, error) {
 		Host:      r.Host,
 		Port:      r.Port,
 		Address:   r.Address,
+		Upstream:  r.Upstream,
+		Status:    r.UpstreamStatus,
 		Decision:  r.Decision,
 		Reason:    r.Reason,
 		Rule:      r.Rule,
