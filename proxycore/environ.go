@@ -15,6 +15,11 @@ type Bouquet struct {
 	ProxyURL string
 	// CABundle is the path of a PEM bundle to trust, "" for none.
 	CABundle string
+	// JavaTrustStore is the path of the PKCS#12 trust store without password that
+	// Java is to use, "" for none. It holds what CABundle holds: Java reads no PEM
+	// file. Java reads no proxy variable either, it must be told about the proxy by
+	// its own options or by the program.
+	JavaTrustStore string
 	// NoProxy is the list of hosts to reach directly. "" means
 	// localhost,127.0.0.1,::1 and "-" an empty list, for when the policy admits
 	// the host's loopback through the proxy. Addresses and ranges in it that are
@@ -52,7 +57,9 @@ var (
 // ALL_PROXY and NO_PROXY in both cases and NODE_USE_ENV_PROXY=1, and, when there
 // is a CA bundle, the variables that TLS clients read it from. Variables that
 // would lead one tool past the proxy are removed. Without a bundle, CA variables
-// are left as they are.
+// are left as they are. With a trust store, the options that name it follow those
+// that base has in JAVA_TOOL_OPTIONS; what a java command line itself says about
+// trust goes before them.
 func Environ(base []string, b Bouquet) []string {
 	set := []string{}
 	add := func(value string, names ...string) {
@@ -71,6 +78,10 @@ func Environ(base []string, b Bouquet) []string {
 		add(b.CABundle, caVars...)
 		lists = append(lists, caVars)
 	}
+	if b.JavaTrustStore != "" {
+		add(javaOptions(base, b.JavaTrustStore), javaVar)
+		drop[javaVar] = true
+	}
 	for _, list := range lists {
 		for _, name := range list {
 			drop[strings.ToUpper(name)] = true
@@ -84,6 +95,31 @@ func Environ(base []string, b Bouquet) []string {
 		}
 	}
 	return append(out, set...)
+}
+
+// javaVar holds options for every Java virtual machine.
+const javaVar = "JAVA_TOOL_OPTIONS"
+
+// javaOptions adds the trust store to the options that base has. Of two options
+// for the same property Java takes the last.
+func javaOptions(base []string, store string) string {
+	options := ""
+	for _, kv := range base {
+		if v, ok := strings.CutPrefix(kv, javaVar+"="); ok && strings.TrimSpace(v) != "" {
+			options = v + " " // the last, as os/exec does
+		}
+	}
+	return options + "-Djavax.net.ssl.trustStore=" + javaQuote(store) + " -Djavax.net.ssl.trustStoreType=PKCS12"
+}
+
+// javaQuote writes a word such that the virtual machine takes it for one, which
+// splits at white space but for what is between two quotation marks of the same
+// kind. There is no escape in there, so that a mark goes between the other two.
+func javaQuote(word string) string {
+	if !strings.ContainsAny(word, " \t\n\v\f\r\"'") {
+		return word
+	}
+	return `"` + strings.ReplaceAll(word, `"`, `"'"'"`) + `"`
 }
 
 // noProxyList gives the value of NO_PROXY.

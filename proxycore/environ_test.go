@@ -47,6 +47,37 @@ func TestEnviron(t *testing.T) {
 	}
 }
 
+// The options of the virtual machine are split at white space, and quotation marks
+// keep a path together; external/trust shows a real Java the result.
+func TestEnvironOfJava(t *testing.T) {
+	t.Parallel()
+	const end = " -Djavax.net.ssl.trustStoreType=PKCS12"
+	for _, tt := range []struct {
+		base        []string
+		store, want string
+	}{
+		{nil, "/d/t.p12", "-Djavax.net.ssl.trustStore=/d/t.p12" + end},
+		{[]string{"JAVA_TOOL_OPTIONS="}, "/d/t.p12", "-Djavax.net.ssl.trustStore=/d/t.p12" + end},
+		{[]string{"JAVA_TOOL_OPTIONS=-Xmx1g -Da=b"}, "/d/t.p12", "-Xmx1g -Da=b -Djavax.net.ssl.trustStore=/d/t.p12" + end},
+		{[]string{"JAVA_TOOL_OPTIONS=-Da=1", "JAVA_TOOL_OPTIONS=-Da=2"}, "/t", "-Da=2 -Djavax.net.ssl.trustStore=/t" + end},
+		{nil, "/my dir/t.p12", `-Djavax.net.ssl.trustStore="/my dir/t.p12"` + end},
+		{nil, `/it's "mine"/t.p12`, `-Djavax.net.ssl.trustStore="/it's "'"'"mine"'"'"/t.p12"` + end},
+		{nil, `C:\d\t.p12`, `-Djavax.net.ssl.trustStore=C:\d\t.p12` + end},
+	} {
+		h, _ := NewHandle(HandleConfig{JavaTrustStore: tt.store})
+		if got, want := h.Environ(tt.base), "JAVA_TOOL_OPTIONS="+tt.want; !slices.Equal(got, []string{want}) {
+			t.Errorf("%q with %q:\n%q, want\n%q", tt.store, tt.base, got, want)
+		}
+		if h.JavaTrustStore() != tt.store {
+			t.Errorf("JavaTrustStore = %q, want %q", h.JavaTrustStore(), tt.store)
+		}
+	}
+	base := []string{"JAVA_TOOL_OPTIONS=-Da=b"}
+	if got := Environ(base, Bouquet{CABundle: "/ca.pem"}); !slices.Contains(got, base[0]) {
+		t.Errorf("without a trust store: %q, want it to hold %q", got, base[0])
+	}
+}
+
 func TestNoProxyNeverLeadsPastTheProxy(t *testing.T) {
 	t.Parallel()
 	tests := map[string]string{

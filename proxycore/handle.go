@@ -20,6 +20,9 @@ type HandleConfig struct {
 	// CABundle is the path of the PEM bundle that clients must trust when the
 	// proxy intercepts TLS; "" when it does not.
 	CABundle string
+	// JavaTrustStore is the path of the same for Java, as [Bouquet].JavaTrustStore
+	// says; "" for none.
+	JavaTrustStore string
 	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
 	// When nil, connections are relayed to Addr, half-closes included.
 	Attach func(l net.Listener, o Listening) (detach func(), err error)
@@ -98,11 +101,15 @@ func (h *Handle) SocketPath() string { return h.socket }
 // intercepts TLS: the built-in proxy itself never does, but its upstream may.
 func (h *Handle) CABundle() string { return h.c.CABundle }
 
+// JavaTrustStore is the path of the trust store that Java programs must use, ""
+// when there is none.
+func (h *Handle) JavaTrustStore() string { return h.c.JavaTrustStore }
+
 // Environ returns base, as os.Environ gives it, with the variables that lead a
 // child process to Addr, at loopback if that is every address; see [Environ].
 // Without a TCP listener the proxy variables are only removed.
 func (h *Handle) Environ(base []string) []string {
-	b := Bouquet{CABundle: h.c.CABundle}
+	b := Bouquet{CABundle: h.c.CABundle, JavaTrustStore: h.c.JavaTrustStore}
 	if ap := h.c.Addr; ap.IsValid() {
 		switch ap.Addr() {
 		case netip.IPv4Unspecified():
