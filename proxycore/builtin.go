@@ -29,6 +29,8 @@ type BuiltIn struct {
 	// clients must trust because Upstream intercepts TLS. "" when it does not.
 	// Start does not read it.
 	CABundle string
+	// JavaTrustStore is what [Handle.JavaTrustStore] gives, the same for Java.
+	JavaTrustStore string
 	// StartTimeout bounds Start. Zero means 5 s, negative no bound.
 	StartTimeout time.Duration
 }
@@ -49,11 +51,12 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		return nil, err
 	}
 	hc := HandleConfig{
-		CABundle:  b.CABundle,
-		Attach:    s.attach,
-		SetFilter: func(f *Filter) error { s.SetFilter(f); return nil },
-		Shutdown:  s.drain,
-		Close:     s.Close,
+		CABundle:       b.CABundle,
+		JavaTrustStore: b.JavaTrustStore,
+		Attach:         s.attach,
+		SetFilter:      func(f *Filter) error { s.SetFilter(f); return nil },
+		Shutdown:       s.drain,
+		Close:          s.Close,
 		NoProxy: func() string {
 			if s.admitsLoopback() {
 				return "-"

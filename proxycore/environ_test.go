@@ -124,3 +124,22 @@ func TestEnvironOfAWildcardListener(t *testing.T) {
 		}
 	}
 }
+
+// A built-in proxy in front of one that intercepts passes on what clients must trust.
+func TestEnvironOfABuiltInProxyWithACA(t *testing.T) {
+	t.Parallel()
+	h, err := BuiltIn{CABundle: "/ca.pem", JavaTrustStore: "/ca.p12"}.Start(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	env := strings.Join(h.Environ(nil), "\n")
+	for _, want := range []string{"SSL_CERT_FILE=/ca.pem", "JAVA_TOOL_OPTIONS=-Djavax.net.ssl.trustStore=/ca.p12 "} {
+		if !strings.Contains(env, want) {
+			t.Errorf("Environ =\n%s\nwant %q in it", env, want)
+		}
+	}
+	if h.CABundle() != "/ca.pem" || h.JavaTrustStore() != "/ca.p12" {
+		t.Errorf("CABundle, JavaTrustStore = %q, %q", h.CABundle(), h.JavaTrustStore())
+	}
+}
