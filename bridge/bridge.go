@@ -49,6 +49,14 @@ type Sandbox struct {
 	// of the host's file system that is there otherwise. Where they take the working
 	// directory away, "--chdir", DIR must say where to run instead.
 	BwrapArgs []string
+	// Hide are absolute paths of files, sockets and directories that the sandbox
+	// must not see, such as the socket of a proxy that would let it out. A directory
+	// is covered by an empty one, anything else by the null device, wherever a bind of
+	// the whole file system or of BwrapArgs brings it in. One that is not there is an
+	// error: it could appear later. What has a second name (a hard link, a mount, an
+	// overlay) is in sight under that, and a file that the host replaces by a new one
+	// of the same name is in sight again: where that can happen, hide its directory.
+	Hide []string
 	// Name attributes the sandbox's connections in the decision log;
 	// "" lets the proxy choose.
 	Name string

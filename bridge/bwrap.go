@@ -54,6 +54,17 @@ var bwrapOptions = map[string]bwrapOption{
 type hazards struct {
 	procs   []string // mount points of a procfs, which are covered by something empty
 	helpers []string // files that are covered by themselves, read-only
+	hidden  []cover  // what the caller wants out of sight
+}
+
+// nullDevice covers what is hidden and is no directory: to open it is harmless, and to connect
+// to it an error.
+const nullDevice = "/dev/null"
+
+// cover is something of the host that a sandbox must not see.
+type cover struct {
+	Path string // the real one: a link in it could lead elsewhere later
+	Dir  bool
 }
 
 // cover returns bwrap options that cover what a bind of the path source on dest brings in.
@@ -66,6 +77,16 @@ func (h hazards) cover(source, dest string) (args []string) {
 		covered := slices.ContainsFunc(h.procs, func(p string) bool { return p != name && below(p, name) })
 		if to := at(name); below(source, name) && !covered && to != "/proc" && !below("/proc", to) {
 			args = append(args, "--tmpfs", to, "--remount-ro", to)
+		}
+	}
+	for _, f := range h.hidden {
+		to := at(f.Path)
+		switch {
+		case f.Path != source && !below(source, f.Path):
+		case f.Dir:
+			args = append(args, "--tmpfs", to, "--remount-ro", to)
+		default:
+			args = append(args, "--ro-bind", nullDevice, to)
 		}
 	}
 	for _, name := range h.helpers {

@@ -50,8 +50,11 @@ type params struct {
 	NetNS    string // of the host, as in readlink /proc/self/ns/net
 	PIDNS    string
 	CABundle string
+	Java     string // proxycore.Bouquet.JavaTrustStore
 	NoProxy  string // as in proxycore.Bouquet
 	Terminal bool
+	// Hide is what a sandbox of our own must cover; bwrap does it by itself.
+	Hide []cover `json:",omitempty"`
 	// Chdir says that the caller has chosen the working directory, which is
 	// then left as it is, and Changed that it has changed the file system.
 	Chdir, Changed bool

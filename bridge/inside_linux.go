@@ -19,13 +19,13 @@ import (
 
 // initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
 // it makes habitable first.
-func initInside(argv []string) error  { return enter(argv, func() error { return nil }) }
+func initInside(argv []string) error  { return enter(argv, func(params) error { return nil }) }
 func setupInside(argv []string) error { return enter(argv, furnish) }
 
 // enter hands the listener out, with the capabilities that takes, and then executes this
 // program again without them: Go has many threads, and a capability dropped in one
 // is kept by the others.
-func enter(argv []string, furnish func() error) error {
+func enter(argv []string, furnish func(params) error) error {
 	if err := closeInherited(fdControl, fdSelf, fdSuper); err != nil {
 		return err
 	}
@@ -37,7 +37,7 @@ func enter(argv []string, furnish func() error) error {
 	if err != nil || where.Directory == nil {
 		return errNoSupervisor
 	}
-	if err := furnish(); err != nil {
+	if err := furnish(p); err != nil {
 		return err
 	}
 	stay := func() error { return nil }
@@ -122,6 +122,8 @@ func handOff(p params) (env []string, err error) {
 		ProxyURL: "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)),
 		CABundle: p.CABundle,
 		NoProxy:  p.NoProxy,
+
+		JavaTrustStore: p.Java,
 	}), nil
 }
 

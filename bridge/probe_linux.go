@@ -173,7 +173,7 @@ func probeInit(ns []string) error {
 
 // probeSetup is setupInside as far as it goes without a proxy and a command.
 func probeSetup(ns []string) error {
-	if err := furnish(); err != nil {
+	if err := furnish(params{}); err != nil {
 		return err
 	}
 	return probeInit(ns)

@@ -37,8 +37,14 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 	}
 	argv := append([]string{name}, arg...)
 	role := roleSuperviseOwn
-	if mode == Bwrap {
-		if argv, err = s.throughBwrap(argv); err != nil {
+	hide, err := findHidden(s.Hide)
+	if err != nil {
+		return nil, err
+	}
+	if mode != Bwrap {
+		p.Hide = hide
+	} else {
+		if argv, err = s.throughBwrap(argv, hide); err != nil {
 			return nil, err
 		}
 		role = roleSuperviseBwrap
@@ -102,7 +108,7 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = params{Port: s.Port, CABundle: h.CABundle(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	p = params{Port: s.Port, CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}
@@ -125,7 +131,7 @@ func (s Sandbox) bypassesLoopback(h *proxycore.Handle) bool {
 }
 
 // throughBwrap returns the command line that runs argv under bwrap.
-func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
+func (s Sandbox) throughBwrap(argv []string, hide []cover) ([]string, error) {
 	path, err := findBwrap()
 	if err != nil {
 		return nil, err
@@ -134,6 +140,7 @@ func (s Sandbox) throughBwrap(argv []string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	h.hidden = hide
 	lowPort := s.Port > 0 && s.Port < 1024
 	args, err := bwrapArgs(s.BwrapArgs, h, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
 	return append([]string{path}, args...), err

@@ -92,7 +92,7 @@ func capable(c int) bool {
 
 // furnish makes the new namespaces habitable: a /proc that shows them and not
 // the host's processes, and a loopback interface that is up.
-func furnish() error {
+func furnish(p params) error {
 	if err := checkFirst(); err != nil {
 		return err
 	}
@@ -108,6 +108,9 @@ func furnish() error {
 		}
 	}
 	if err := coverHazards(); err != nil {
+		return err
+	}
+	if err := coverHidden(p.Hide); err != nil {
 		return err
 	}
 	_, err := loopback(true)
@@ -153,6 +156,22 @@ func coverHazards() error {
 	}
 	if wd, err := unix.Getwd(); err == nil && within("/", wd) {
 		_ = unix.Chdir(wd) // a directory that is gone or closed to this user will do as it is
+	}
+	return nil
+}
+
+// coverHidden takes what the caller names out of sight.
+func coverHidden(all []cover) error {
+	for _, f := range all {
+		var err error
+		if f.Dir {
+			err = unix.Mount("tmpfs", f.Path, "tmpfs", unix.MS_RDONLY|harmless, "mode=0555,size=4k")
+		} else {
+			err = unix.Mount(nullDevice, f.Path, "", unix.MS_BIND, "")
+		}
+		if err != nil {
+			return fmt.Errorf("bridge: hide %s from the sandbox: %w", f.Path, err)
+		}
 	}
 	return nil
 }
