@@ -19,6 +19,8 @@ type ChainOptions struct {
 	// CABundle is the PEM file clients must trust because the external proxy
 	// intercepts TLS; "" means the bundle of the external proxy's handle.
 	CABundle string
+	// Lookup says which of the two resolves names; the zero value is the external one.
+	Lookup proxycore.Lookup
 }
 
 // Chain puts the built-in proxy in front of an external one.

@@ -26,8 +26,10 @@ var windowsVariables = []string{
 }
 
 // childEnviron builds the child's environment from the host's and the configured
-// entries; a later entry replaces an earlier one of the same name.
-func childEnviron(host, configured []string, port int, mark string) []string {
+// entries, placeholders in their values filled in; a later entry replaces an earlier
+// one of the same name.
+func childEnviron(host, configured []string, at place, mark string) []string {
+	fill := at.replacer()
 	env := make([]string, 0, len(baseVariables)+len(configured)+2)
 	for _, entry := range host {
 		if name, _, ok := strings.Cut(entry, "="); ok && isBase(name) {
@@ -35,9 +37,14 @@ func childEnviron(host, configured []string, port int, mark string) []string {
 		}
 	}
 	for _, entry := range configured {
-		env = setEntry(env, entry)
+		name, value, _ := strings.Cut(entry, "=")
+		env = setEntry(env, name+"="+fill.Replace(value))
 	}
-	env = setEntry(env, portVariable+"="+strconv.Itoa(port))
+	if at.socket != "" {
+		env = setEntry(env, socketVariable+"="+at.socket)
+	} else {
+		env = setEntry(env, portVariable+"="+strconv.Itoa(at.port))
+	}
 	return setEntry(env, markVariable+"="+mark)
 }
 

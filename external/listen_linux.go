@@ -4,74 +4,115 @@
 package external
 
 import (
-	"encoding/binary"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io/fs"
+	"net"
 	"net/netip"
-	"os"
 	"slices"
-	"strings"
-	"syscall"
+	"time"
 )
 
-// socket is one listening TCP socket of this network namespace.
+// socket is one listening socket of this network namespace: TCP, or Unix with a path.
 type socket struct {
 	local netip.AddrPort // unmapped; [::] and 0.0.0.0 for all addresses
+	path  string         // "" for TCP
 	inode string
-	uid   string
+	uid   string // "" for Unix
 }
 
-// listening finds out who listens where, for the child's port and, for exposure,
+// at reports whether the socket is where the child is to listen.
+func (s socket) at(p place) bool {
+	if p.socket != "" {
+		return s.path == p.socket
+	}
+	return s.path == "" && int(s.local.Port()) == p.port
+}
+
+// listening finds out who listens where, for the child's place and, for exposure,
 // on every port of the child's tree.
-func (t *tree) listening(port int) (listening, error) {
+func (t *tree) listening(p place) (listening, error) {
 	sockets, err := listeningSockets()
+	if err == nil && p.socket != "" {
+		sockets, err = appendUnixSockets(sockets)
+	}
 	if err != nil {
 		return listening{}, err
 	}
-	busy := false
-	for _, s := range sockets {
-		busy = busy || int(s.local.Port()) == port
-	}
-	if !busy {
+	if !slices.ContainsFunc(sockets, func(s socket) bool { return s.at(p) }) {
 		return listening{}, nil
 	}
 	own, unseen := t.sockets()
 	found := listening{unseen: unseen}
 	for _, s := range sockets {
-		switch {
-		case !own[s.inode]:
-		case !s.local.Addr().IsLoopback():
+		if !own[s.inode] {
+			continue
+		}
+		if s.path == "" && !s.local.Addr().IsLoopback() {
 			found.exposed = s.local
-		case int(s.local.Port()) == port && preferred(s.local, found.addr):
-			found.addr = s.local
+			if !p.exposed {
+				continue
+			}
+		}
+		if s.at(p) {
+			found.at.socket = s.path
+			if s.path == "" && preferred(s.local, found.at.addr) {
+				found.at.addr = s.local
+			}
 		}
 	}
-	if found.unseen && !found.addr.IsValid() {
+	if found.unseen && !found.at.valid() {
 		return found, nil // the listener may be the process we cannot see into
 	}
 	for _, s := range sockets {
-		if int(s.local.Port()) == port && !own[s.inode] && competes(s.local.Addr(), found.addr) {
+		if s.at(p) && !own[s.inode] && (s.path != "" || competes(s.local.Addr(), found.at.addr)) {
 			found.stranger = owner(s)
 		}
 	}
+	found.at.addr = reachable(found.at.addr)
 	return found, nil
 }
 
-// preferred puts 127.0.0.1 before other IPv4 loopback addresses and these before ::1.
+// preferred puts 127.0.0.1 before other IPv4 loopback addresses, these before ::1,
+// and beyond loopback all addresses before a single one.
 func preferred(candidate, best netip.AddrPort) bool {
 	rank := func(a netip.Addr) int {
 		switch {
-		case a == netip.AddrFrom4([4]byte{127, 0, 0, 1}):
+		case a == loopback4:
 			return 0
-		case a.Is4():
+		case a.IsLoopback() && a.Is4():
 			return 1
+		case a.IsLoopback():
+			return 2
+		case a == netip.IPv4Unspecified():
+			return 3
+		case a.IsUnspecified():
+			return 4
 		}
-		return 2
+		return 5
 	}
 	return !best.IsValid() || rank(candidate.Addr()) < rank(best.Addr())
 }
+
+// reachable turns a listener on all addresses into one on loopback. Whether one on
+// [::] takes IPv4 too, only a connection tells.
+func reachable(a netip.AddrPort) netip.AddrPort {
+	switch a.Addr() {
+	case netip.IPv6Unspecified():
+		if c, err := net.DialTimeout("tcp", netip.AddrPortFrom(loopback4, a.Port()).String(), dialLimit); err == nil {
+			c.Close()
+			return netip.AddrPortFrom(loopback4, a.Port())
+		}
+		return netip.AddrPortFrom(netip.IPv6Loopback(), a.Port())
+	case netip.IPv4Unspecified():
+		return netip.AddrPortFrom(loopback4, a.Port())
+	}
+	return a
+}
+
+var loopback4 = netip.AddrFrom4([4]byte{127, 0, 0, 1})
+
+// dialLimit bounds one attempt; loopback answers at once or not at all.
+const dialLimit = 250 * time.Millisecond
 
 // competes reports whether a foreign listener at a could receive connections meant
 // for the child at best, or keeps the child from binding while it listens nowhere.
@@ -79,10 +120,10 @@ func competes(a netip.Addr, best netip.AddrPort) bool {
 	if a.IsUnspecified() {
 		return true
 	}
-	if best.IsValid() {
+	if best.IsValid() && !best.Addr().IsUnspecified() {
 		return a == best.Addr()
 	}
-	return a == netip.AddrFrom4([4]byte{127, 0, 0, 1}) || a == netip.IPv6Loopback()
+	return a == loopback4 || a == netip.IPv6Loopback()
 }
 
 // sockets returns the inodes of the sockets that the tree holds, and whether some
@@ -101,103 +142,3 @@ func (t *tree) sockets() (inodes map[string]bool, unseen bool) {
 	}
 	return inodes, unseen
 }
-
-// heldSockets lists the inodes of the sockets that process pid has open.
-func heldSockets(pid int) ([]string, error) {
-	dir := fmt.Sprintf("/proc/%d/fd", pid)
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	var inodes []string
-	for _, e := range entries {
-		link, err := os.Readlink(dir + "/" + e.Name())
-		if err != nil {
-			continue // closed since
-		}
-		if inode, ok := strings.CutPrefix(link, "socket:["); ok {
-			inodes = append(inodes, strings.TrimSuffix(inode, "]"))
-		}
-	}
-	return inodes, nil
-}
-
-// owner names the process behind a socket as well as it can be seen from here. Of
-// several it is the oldest: the others inherited the socket, some only until they exec.
-func owner(s socket) string {
-	var oldest procStat
-	for pid, stat := range readAllStats() {
-		if oldest.pid != 0 && stat.start >= oldest.start {
-			continue
-		}
-		if held, _ := heldSockets(pid); slices.Contains(held, s.inode) {
-			oldest = stat
-		}
-	}
-	if oldest.pid == 0 {
-		return fmt.Sprintf("a process of user id %s", s.uid)
-	}
-	name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", oldest.pid))
-	return fmt.Sprintf("process %d (%s)", oldest.pid, strings.Map(printable, strings.TrimSpace(string(name))))
-}
-
-// listeningSockets reads the kernel's tables for this network namespace.
-func listeningSockets() ([]socket, error) {
-	var all []socket
-	for _, path := range []string{"/proc/self/net/tcp", "/proc/self/net/tcp6"} {
-		raw, err := os.ReadFile(path)
-		if errors.Is(err, fs.ErrNotExist) && strings.HasSuffix(path, "6") {
-			continue // a kernel without IPv6
-		}
-		if err != nil {
-			return nil, fmt.Errorf("reading the table of sockets (is /proc mounted?): %w", err)
-		}
-		sockets, err := parseSockets(string(raw))
-		if err != nil {
-			return nil, fmt.Errorf("%s: %w", path, err)
-		}
-		all = append(all, sockets...)
-	}
-	return all, nil
-}
-
-// parseSockets picks the listening sockets out of /proc/net/tcp or tcp6
-// (proc_net(5)): header line, then "sl local remote state queues timer retransmits
-// uid timeout inode …".
-func parseSockets(table string) ([]socket, error) {
-	const local, state, uid, inode = 1, 3, 7, 9
-	const listen = "0A" // TCP_LISTEN
-	var found []socket
-	_, rows, _ := strings.Cut(table, "\n")
-	for row := range strings.Lines(rows) {
-		fields := strings.Fields(row)
-		if len(fields) <= inode || fields[state] != listen {
-			continue
-		}
-		addr, err := parseLocal(fields[local])
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, socket{local: addr, inode: fields[inode], uid: fields[uid]})
-	}
-	return found, nil
-}
-
-// parseLocal decodes "0100007F:1F90": the address as 32-bit words in the machine's
-// byte order, the port as a plain number.
-func parseLocal(text string) (netip.AddrPort, error) {
-	host, portText, ok := strings.Cut(text, ":")
-	words, err := hex.DecodeString(host)
-	port, portErr := hex.DecodeString(portText)
-	if !ok || err != nil || portErr != nil || len(port) != 2 || len(words) != 4 && len(words) != 16 {
-		return netip.AddrPort{}, fmt.Errorf("unknown address format %q", text)
-	}
-	for i := 0; i < len(words); i += 4 {
-		binary.NativeEndian.PutUint32(words[i:], binary.BigEndian.Uint32(words[i:]))
-	}
-	addr, _ := netip.AddrFromSlice(words)
-	return netip.AddrPortFrom(addr.Unmap(), binary.BigEndian.Uint16(port)), nil
-}
-
-// isAddrInUse reports whether err says that the address is taken.
-func isAddrInUse(err error) bool { return errors.Is(err, syscall.EADDRINUSE) }

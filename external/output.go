@@ -103,6 +103,20 @@ func (o *output) lastLines() string {
 	return strings.Map(printable, strings.ReplaceAll(strings.Join(lines, "\n"), "\r\n", "\n"))
 }
 
+// saysInUse reports whether the child wrote that an address is taken. Nothing
+// better tells: how a system call of another process ended cannot be seen.
+func (o *output) saysInUse() bool {
+	o.mu.Lock()
+	text := strings.ToLower(string(o.tail))
+	o.mu.Unlock()
+	for _, words := range []string{"in use", "eaddrinuse", "errno 98", "(98)"} {
+		if strings.Contains(text, words) {
+			return true
+		}
+	}
+	return false
+}
+
 // printable keeps a child from sending escape sequences to the terminal through
 // our error texts.
 func printable(r rune) rune {

@@ -12,40 +12,71 @@ import (
 	"sync"
 )
 
-// starting holds the ports handed to children that are not listening yet. The
-// kernel does not know them as taken, so without it two concurrent starts in this
-// process could be given the same one.
+// starting holds the ports handed to children that are not listening yet, for
+// those that the kernel does not know as taken.
 var starting struct {
 	mu    sync.Mutex
 	ports map[int]bool
 }
 
-// choosePort returns the port for a child and a function that ends its
-// reservation. A fixed port that is taken is ErrPortInUse. Between here and the
-// child's bind another program may still take the port; readiness notices that.
-func choosePort(fixed int) (port int, release func(), err error) {
+// hold keeps a port for a child until it listens.
+type hold struct {
+	port int
+	once sync.Once
+	give func() // gives up what the kernel knows of the hold; nil when it knows nothing
+}
+
+// choosePort returns a hold on a port for a child. A fixed port that is taken is
+// ErrPortInUse.
+func choosePort(fixed int) (*hold, error) {
 	if fixed != 0 {
 		if err := checkFree(fixed); err != nil {
-			return 0, nil, err
+			return nil, err
 		}
 		if !reserve(fixed) {
-			return 0, nil, fmt.Errorf("external: port %d: %w by another start in this process; choose another one or 0", fixed, ErrPortInUse)
+			return nil, fmt.Errorf("external: port %d: %w by another start in this process; choose another one or 0", fixed, ErrPortInUse)
 		}
-		return fixed, func() { unreserve(fixed) }, nil
+		return &hold{port: fixed, give: holdFixed(fixed)}, nil
 	}
 	const attempts = 64
+	var last error
 	for range attempts {
-		l, err := net.Listen("tcp4", "127.0.0.1:0")
+		port, give, err := holdFree()
 		if err != nil {
-			return 0, nil, fmt.Errorf("external: no free port on 127.0.0.1: %w", err)
+			last = err
+			continue
 		}
-		port := l.Addr().(*net.TCPAddr).Port
-		l.Close()
 		if reserve(port) {
-			return port, func() { unreserve(port) }, nil
+			return &hold{port: port, give: give}, nil
+		}
+		if give != nil {
+			give()
 		}
 	}
-	return 0, nil, fmt.Errorf("external: no free port on 127.0.0.1 after %d attempts; start fewer proxies at once", attempts)
+	return nil, fmt.Errorf("external: no free port on 127.0.0.1 after %d attempts (%w); start fewer proxies at once", attempts, last)
+}
+
+// kernel reports whether the kernel keeps the port from others, and from a child
+// that does not set SO_REUSEADDR.
+func (h *hold) kernel() bool { return h != nil && h.give != nil }
+
+// open lets anybody bind the port; within this process it stays taken.
+func (h *hold) open() {
+	if h.kernel() {
+		h.give()
+		h.give = nil
+	}
+}
+
+// release ends the hold. It may be called twice, and for a nil hold.
+func (h *hold) release() {
+	if h == nil {
+		return
+	}
+	h.once.Do(func() {
+		h.open()
+		unreserve(h.port)
+	})
 }
 
 // checkFree tries both loopback addresses, because the child may choose either.

@@ -42,9 +42,12 @@ type process struct {
 	leftErr error // processes that could not be ended
 }
 
-// launch starts the child and its supervisor.
-func launch(s Spec, port int) (*process, error) {
-	argv := s.argv(port)
+// launch writes the child's files, starts it and its supervisor.
+func launch(s Spec, at place) (*process, error) {
+	if err := s.write(at); err != nil {
+		return nil, err
+	}
+	argv := s.argv(at)
 	out, childOut, err := newOutput(s.Output)
 	if err != nil {
 		return nil, err
@@ -52,7 +55,7 @@ func launch(s Spec, port int) (*process, error) {
 	mark := rand.Text()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir
-	cmd.Env = childEnviron(os.Environ(), s.Env, port, mark)
+	cmd.Env = childEnviron(os.Environ(), s.Env, at, mark)
 	cmd.Stdout, cmd.Stderr = childOut, childOut
 	// A nil entry closes the descriptor in the child.
 	cmd.ExtraFiles = make([]*os.File, inheritedDescriptors())
@@ -180,14 +183,6 @@ func (p *process) shutdown(ctx context.Context) error {
 	case <-ctx.Done():
 		return errors.Join(
 			fmt.Errorf("external: %s did not end in time and was killed: %w", p.name, context.Cause(ctx)), p.kill())
-	}
-}
-
-// reportDeath tells the handle when the child ends without having been asked to.
-func (p *process) reportDeath(fail func(error)) {
-	<-p.done
-	if !isClosed(p.stopping) {
-		fail(p.exitError(true))
 	}
 }
 

@@ -5,9 +5,9 @@ package external
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"time"
 )
 
@@ -20,78 +20,129 @@ const (
 	strangerPolls = 3
 )
 
-// listening is what one poll found on the child's port.
+// errHeld says that the child seems to have met our own hold on its port.
+var errHeld = errors.New("the port is held for it")
+
+// listening is what one poll found where the child is to listen.
 type listening struct {
-	addr     netip.AddrPort // where the child's own tree listens; invalid when nowhere
+	at       endpoint       // where the child's own tree can be reached; invalid when nowhere
 	stranger string         // who else listens there, in words; "" for nobody
 	exposed  netip.AddrPort // an address of the tree's that other machines reach; else invalid
 	unseen   bool           // some process of the tree could not be inspected
 }
 
-// awaitReady polls until the child listens and returns the address, or says why it
-// does not. The caller kills the child on error.
-func (p *process) awaitReady(ctx context.Context, port int, limit time.Duration, bundle string) (netip.AddrPort, error) {
+// readiness is what a child must fulfil before it is used.
+type readiness struct {
+	at     place
+	limit  time.Duration // not above 0: none
+	bundle string        // a file that has to exist; "" for none
+	probe  *probe        // nil for none
+	held   bool          // the port is held in a way that some programs cannot take it
+}
+
+// awaitReady polls until the child listens and has refused the probe, and returns
+// where it can be reached, or says what is wrong. The caller kills the child on error.
+func (p *process) awaitReady(ctx context.Context, r readiness) (endpoint, error) {
+	began := time.Now()
 	var late <-chan time.Time
-	if limit > 0 {
-		timer := time.NewTimer(limit)
+	if r.limit > 0 {
+		timer := time.NewTimer(r.limit)
 		defer timer.Stop()
 		late = timer.C
 	}
 	poll := time.NewTimer(firstPoll)
 	defer poll.Stop()
-	strangers, over := 0, false
+	strangers, over, asked := 0, false, false
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
 		select {
 		case <-p.done:
-			return netip.AddrPort{}, p.exitError(false)
+			if r.held && p.out.saysInUse() {
+				return endpoint{}, errHeld
+			}
+			return endpoint{}, p.exitError(false)
 		case <-ctx.Done():
-			return netip.AddrPort{}, fmt.Errorf("external: start of %s was given up: %w", p.name, context.Cause(ctx))
+			return endpoint{}, fmt.Errorf("external: start of %s was given up: %w", p.name, context.Cause(ctx))
 		case <-late:
 			over = true // and one last look: this process may not have run meanwhile
 		case <-poll.C:
 		}
-		found, err := p.tree.listening(port)
+		found, err := p.tree.listening(r.at)
 		if err != nil {
-			return netip.AddrPort{}, fmt.Errorf("external: cannot tell whether %s listens: %w", p.name, err)
+			return endpoint{}, fmt.Errorf("external: cannot tell whether %s listens: %w", p.name, err)
 		}
 		if strangers++; found.stranger == "" {
 			strangers = 0
 		}
+		ready := found.stranger == "" && found.at.valid() && bundleExists(r.bundle)
 		switch {
-		case found.exposed.IsValid():
-			return netip.AddrPort{}, fmt.Errorf("external: %w: %s listens on %s; configure it to listen on 127.0.0.1 only", ErrExposed, p.name, found.exposed)
+		case found.exposed.IsValid() && !r.at.exposed:
+			return endpoint{}, fmt.Errorf("external: %w: %s listens on %s; configure it to listen on 127.0.0.1 only, or set AllowExposed", ErrExposed, p.name, found.exposed)
 		case strangers >= strangerPolls:
-			return netip.AddrPort{}, fmt.Errorf("external: %w: %s listens on port %d, not %s; end it or choose another port%s",
-				ErrStranger, found.stranger, port, p.name, quoteOutput(p.out.lastLines()))
-		case found.stranger == "" && found.addr.IsValid() && bundleExists(bundle):
-			return found.addr, nil
+			return endpoint{}, fmt.Errorf("external: %w: %s listens on %s, not %s; end it or choose another port%s",
+				ErrStranger, found.stranger, r.at, p.name, quoteOutput(p.out.lastLines()))
+		case ready && (asked || r.probe == nil):
+			return found.at, nil
+		case ready:
+			if err := p.ask(ctx, r, found.at, began); err != nil {
+				return endpoint{}, err
+			}
+			// A crash is no refusal: the child has to be listening still.
+			asked, wait = true, firstPoll
 		case over:
-			return netip.AddrPort{}, p.lateError(port, limit, bundle, found)
+			return endpoint{}, p.lateError(r, found)
+		case r.held && !found.at.valid() && p.out.saysInUse():
+			return endpoint{}, errHeld
 		}
 		poll.Reset(wait)
 	}
 }
 
-// lateError says what was missing when the time was over.
-func (p *process) lateError(port int, limit time.Duration, bundle string, last listening) error {
-	var missing string
-	switch {
-	case last.addr.IsValid():
-		missing = fmt.Sprintf("listens, but the CA bundle %s does not exist; correct CABundle", bundle)
-	case last.unseen:
-		missing = fmt.Sprintf("has processes that may not be inspected, so that nobody can tell whether they listen on port %d; run it as this user", port)
-	default:
-		missing = fmt.Sprintf("does not listen on port %d; tell it the port with %s or %s, or raise StartTimeout", port, portPlaceholder, portVariable)
+// ask puts the probe to the child within what is left of its time. A child that
+// ends meanwhile is left to the caller's next look.
+func (p *process) ask(ctx context.Context, r readiness, at endpoint, began time.Time) error {
+	limit := defaultStartTimeout
+	if r.limit > 0 {
+		limit = max(r.limit-time.Since(began), leastProbe)
 	}
-	return fmt.Errorf("external: %w: after %v %s %s%s", ErrStartTimeout, limit, p.name, missing, quoteOutput(p.out.lastLines()))
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, ErrStartTimeout)
+	defer cancel()
+	ctx, gone := context.WithCancelCause(ctx)
+	defer gone(nil)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		select {
+		case <-p.done:
+			gone(errChildEnded)
+		case <-ctx.Done():
+		}
+	}()
+	err := r.probe.ask(ctx, p.name, at)
+	gone(nil)
+	<-watched
+	if errors.Is(err, ErrOpen) || err == nil {
+		return err
+	}
+	if isClosed(p.done) {
+		return nil
+	}
+	return fmt.Errorf("%w%s", err, quoteOutput(p.out.lastLines()))
 }
 
-// bundleExists reports whether path, if any, names a file with something in it: a
-// proxy that makes its certificate at its first start may still be writing.
-func bundleExists(path string) bool {
-	if path == "" {
-		return true
+var errChildEnded = errors.New("the proxy ended")
+
+// lateError says what was missing when the time was over.
+func (p *process) lateError(r readiness, last listening) error {
+	var missing string
+	switch {
+	case last.at.valid():
+		missing = fmt.Sprintf("listens, but the CA bundle %s does not exist; correct CABundle", r.bundle)
+	case last.unseen:
+		missing = fmt.Sprintf("has processes that may not be inspected, so that nobody can tell whether they listen on %s; run it as this user", r.at)
+	case r.at.socket != "":
+		missing = fmt.Sprintf("does not listen on %s; tell it the path with %s or %s, or raise StartTimeout", r.at, socketPlaceholder, socketVariable)
+	default:
+		missing = fmt.Sprintf("does not listen on %s; tell it the port with %s or %s, or raise StartTimeout", r.at, portPlaceholder, portVariable)
 	}
-	info, err := os.Stat(path)
-	return err == nil && info.Mode().IsRegular() && info.Size() > 0
+	return fmt.Errorf("external: %w: after %v %s %s%s", ErrStartTimeout, r.limit, p.name, missing, quoteOutput(p.out.lastLines()))
 }

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"time"
 
@@ -19,26 +18,32 @@ import (
 const (
 	defaultStartTimeout = 5 * time.Second
 	defaultStopGrace    = 5 * time.Second
-
-	// portPlaceholder is replaced in every argument by the decimal port.
-	portPlaceholder = "{port}"
-	// portVariable carries the port to programs that read it from the environment.
-	portVariable = "SALLYPORT_PROXY_PORT"
 )
 
 // Spec describes a proxy program to start. The zero value is not usable: Argv
 // must name a command. A Spec is only data and may be used for any number of starts.
 type Spec struct {
 	// Argv is the program and its arguments, handed to the kernel as they are: no
-	// shell ever sees them. Every "{port}" in an argument is replaced by the port.
-	// A program without a slash is looked up in this process's PATH. It must stay
-	// in the foreground.
+	// shell ever sees them. A program without a slash is looked up in this process's
+	// PATH. It must stay in the foreground.
+	//
+	// In arguments, the values of Env, Config, Files and CABundle, these are replaced:
+	//
+	//	{port}    the TCP port to listen on
+	//	{addr}    the same with its address, 127.0.0.1:PORT
+	//	{socket}  the path of the Unix socket to listen on, where Socket is set
+	//	{config}  the path of the file that holds Config
+	//	{dir}     the private directory of this start, mode 0700
+	//
+	// Any other word in braces is left alone, and {{port}} stands for {port} as it is
+	// written. One that has nothing to stand for, such as {port} with Socket, is an
+	// error. The directory is removed when the child is gone for good.
 	Argv []string
 
 	// Env holds "NAME=value" entries for the child. It gets these, a minimal base
 	// (PATH, HOME, USER, LOGNAME, TMPDIR, LANG, LC_*, TZ, and what Windows needs)
-	// unless an entry overrides it, SALLYPORT_PROXY_PORT with the port, and
-	// SALLYPORT_PROXY_ID, a random mark by which its processes are recognised.
+	// unless an entry overrides it, SALLYPORT_PROXY_PORT with the port or
+	// SALLYPORT_PROXY_SOCKET with the path of the socket, and SALLYPORT_PROXY_ID, a random mark by which its processes are recognised.
 	// Nothing else of this process's environment is passed on, so neither its
 	// secrets nor its proxy variables reach the child.
 	Env []string
@@ -55,8 +60,9 @@ type Spec struct {
 	// the file exists.
 	CABundle string
 
-	// StartTimeout limits the time from start to listening. 0 means 5 s, a
-	// negative value no limit but the context's.
+	// StartTimeout limits the time from start to having refused the probe, for which
+	// there is always a second. 0 means 5 s. A negative value means no limit but
+	// the context's for listening, and 5 s for the probe.
 	StartTimeout time.Duration
 
 	// StopGrace is how long the child may take to end after the request to
@@ -136,42 +142,58 @@ type Restart struct {
 	Max int
 }
 
-// Start runs the proxy and returns when it listens on a loopback address (on Linux:
-// when a process of the child's own tree does). ctx limits the start and nothing
-// afterwards. On error the child and its process group are killed and reaped.
+// Start runs the proxy and returns when it can be trusted: it listens on a loopback
+// address or on {socket} (on Linux: a process of the child's own tree does), and it
+// has refused a CONNECT to Probe, by a 4xx or by closing the connection. An Unfiltered
+// proxy with credentials must have asked for them instead (407); one without is
+// not asked anything. For a Probe of the caller's own a 5xx is a refusal too; for
+// the name that nobody has it is not, and neither are 404, 408 and 410: they tell
+// that the proxy tried. ctx limits the start and nothing afterwards. On error the
+// child and its process group are killed and reaped, and nothing is left.
+//
+// On Linux the port is bound and not listened on from before the child is started
+// until it listens, so that nobody else gets it. The child can bind it when it sets
+// SO_REUSEADDR, as nearly every server does. One that does not finds the port in
+// use: when it says so in its output it is ended and started once more without the
+// hold; see Unheld for one that keeps silent.
 //
 // The handle's Close asks the child to terminate, kills its whole process group
 // when StopGrace is over, and returns when all of it is gone. Shutdown does the
 // same with its context in place of StopGrace. A child that ends by itself closes
-// the handle's Done; Err is then an [*ExitError].
+// the handle's Done; Err is then an [*ExitError]. With Restart it is started again
+// at the same place; until it is ready again everything attached to the handle is
+// cut and nothing is relayed.
 func (s Spec) Start(ctx context.Context) (*proxycore.Handle, error) {
+	return s.start(ctx, systemClock)
+}
+
+func (s Spec) start(ctx context.Context, c clock) (*proxycore.Handle, error) {
 	if err := s.validate(); err != nil {
 		return nil, err
 	}
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("external: %s was not started: %w", s.name(), context.Cause(ctx))
 	}
-	port, release, err := choosePort(s.Port)
+	k, err := newKeeper(s, c)
 	if err != nil {
 		return nil, err
 	}
-	defer release()
-
-	p, err := launch(s, port)
+	at, err := k.launch(ctx)
 	if err != nil {
-		return nil, err
+		return nil, errors.Join(err, k.cleanUp())
 	}
-	addr, err := p.awaitReady(ctx, port, orDefault(s.StartTimeout, defaultStartTimeout), s.CABundle)
-	if err != nil {
-		return nil, errors.Join(err, p.kill())
+	if s.Restart == nil {
+		k.hold.release()
 	}
 	h, fail := proxycore.NewHandle(proxycore.HandleConfig{
-		Addr:     addr,
-		CABundle: s.CABundle,
-		Shutdown: p.shutdown,
-		Close:    p.close,
+		Addr:     at.addr,
+		CABundle: k.bundle,
+		Dial:     k.dial,
+		Ready:    k.ready,
+		Shutdown: k.shutdown,
+		Close:    k.close,
 	})
-	go p.reportDeath(fail)
+	go k.watch(fail)
 	return h, nil
 }
 
@@ -182,6 +204,8 @@ func (s Spec) validate() error {
 		return fmt.Errorf("external: %w: Argv names no command; put the proxy program first", ErrInvalidSpec)
 	case s.Port < 0 || s.Port > 65535:
 		return fmt.Errorf("external: %w: port %d is outside 0 to 65535; use 0 to have one chosen", ErrInvalidSpec, s.Port)
+	case s.Socket && s.Port != 0:
+		return fmt.Errorf("external: %w: Port %d and Socket exclude each other; leave one out", ErrInvalidSpec, s.Port)
 	}
 	for _, entry := range s.Env {
 		name, _, ok := strings.Cut(entry, "=")
@@ -190,17 +214,23 @@ func (s Spec) validate() error {
 			return fmt.Errorf("external: %w: environment entry %q is not of the form NAME=value", ErrInvalidSpec, name)
 		}
 	}
+	for _, check := range []func() error{s.checkPlaceholders, s.checkFiles, func() error { return checkProbe(s.Probe) }} {
+		if err := check(); err != nil {
+			return err
+		}
+	}
 	return nil
 }
 
 // name is how the program is called in errors.
 func (s Spec) name() string { return filepath.Base(s.Argv[0]) }
 
-// argv returns the arguments with the port filled in.
-func (s Spec) argv(port int) []string {
+// argv returns the arguments with the placeholders filled in.
+func (s Spec) argv(at place) []string {
+	fill := at.replacer()
 	out := make([]string, len(s.Argv))
 	for i, arg := range s.Argv {
-		out[i] = strings.ReplaceAll(arg, portPlaceholder, strconv.Itoa(port))
+		out[i] = fill.Replace(arg)
 	}
 	return out
 }

@@ -12,14 +12,15 @@ import (
 	"net"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
-// forwarder relays the connections of one listener to a proxy's TCP address.
+// forwarder relays the connections of one listener to a proxy.
 type forwarder struct {
 	l    net.Listener
-	addr string
+	dial func(context.Context) (net.Conn, error)
 	ctx  context.Context // ends the dials
 	stop context.CancelFunc
 	wg   sync.WaitGroup // the accept loop and the connections
@@ -36,18 +37,27 @@ func (p *proxy) forward(l net.Listener, o Listening) (detach func(), err error) 
 		err = ErrNoFilter
 	case o.MaxConns > 0:
 		err = fmt.Errorf("proxycore: this backend counts its own connections and cannot limit one listener's; leave Listening.MaxConns 0: %w", errors.ErrUnsupported)
-	case !p.c.Addr.IsValid():
-		err = fmt.Errorf("proxycore: this proxy has no TCP address to relay to: %w", errors.ErrUnsupported)
+	case p.c.Dial == nil && !p.c.Addr.IsValid():
+		err = fmt.Errorf("proxycore: this proxy has no address to relay to: %w", errors.ErrUnsupported)
 	}
 	if err != nil {
 		l.Close()
 		return nil, err
 	}
-	f := &forwarder{l: l, addr: p.c.Addr.String(), tunnels: make(map[*relay.Tunnel]struct{})}
+	f := &forwarder{l: l, dial: p.dial, tunnels: make(map[*relay.Tunnel]struct{})}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.wg.Add(1)
 	go f.run()
 	return f.close, nil
+}
+
+// dial connects to the proxy.
+func (p *proxy) dial(ctx context.Context) (net.Conn, error) {
+	if p.c.Dial != nil {
+		return p.c.Dial(ctx)
+	}
+	var d net.Dialer
+	return d.DialContext(ctx, "tcp", p.c.Addr.String())
 }
 
 func (f *forwarder) run() {
@@ -63,10 +73,14 @@ func (f *forwarder) run() {
 // serve relays one connection.
 func (f *forwarder) serve(client net.Conn) {
 	defer f.wg.Done()
-	ctx, cancel := context.WithTimeout(f.ctx, defaultDialTimeout)
+	ctx, cancel := context.WithCancel(f.ctx)
 	defer cancel()
-	var d net.Dialer
-	upstream, err := d.DialContext(ctx, "tcp", f.addr)
+	slow := time.AfterFunc(defaultDialTimeout, cancel)
+	upstream, err := f.dial(ctx)
+	if !slow.Stop() && err == nil {
+		upstream.Close()
+		err = ctx.Err()
+	}
 	if err != nil {
 		closeOrderly(client)
 		return

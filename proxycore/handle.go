@@ -24,8 +24,15 @@ type HandleConfig struct {
 	// says; "" for none.
 	JavaTrustStore string
 	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
-	// When nil, connections are relayed to Addr, half-closes included.
+	// When nil, connections are relayed to Dial or Addr, half-closes included.
 	Attach func(l net.Listener, o Listening) (detach func(), err error)
+	// Dial, if non-nil, connects to the proxy, in place of a TCP connection to Addr,
+	// for everything attached. ctx is done when it takes too long, and otherwise
+	// when the connection is over, so that Dial can keep account of those that live
+	// ([context.AfterFunc]). Whoever closes one cuts its tunnel.
+	Dial func(ctx context.Context) (net.Conn, error)
+	// Ready, if non-nil, gives [Handle.Ready] while the proxy is not over.
+	Ready func() error
 	// SetFilter, if non-nil, replaces the policy. When nil, [Handle.SetFilter]
 	// returns an error that wraps [errors.ErrUnsupported].
 	SetFilter func(*Filter) error
@@ -206,6 +213,23 @@ func (h *Handle) Err() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	return h.err
+}
+
+// Ready is nil while the proxy takes connections. Otherwise the error says why it
+// does not: because it is being started again, or over, which is Err or [ErrClosed].
+func (h *Handle) Ready() error {
+	h.mu.Lock()
+	over, err := h.over, h.err
+	h.mu.Unlock()
+	switch {
+	case err != nil:
+		return err
+	case over:
+		return ErrClosed
+	case h.c.Ready != nil:
+		return h.c.Ready()
+	}
+	return nil
 }
 
 // Shutdown drains the proxy: no new connection is accepted, tunnels run on until
