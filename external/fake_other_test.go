@@ -12,4 +12,6 @@ import (
 
 func ownSession() *syscall.SysProcAttr { return nil }
 
+func listenWithoutReuse(port string) net.Listener { return listen("127.0.0.1", port) }
+
 func listenShared(port string) net.Listener { return listen("127.0.0.1", port) }

@@ -55,11 +55,38 @@ func runFake(behaviour string, args []string) int {
 	case "background":
 		return 0
 	case "die":
-		// Listens until the first connection, then dies with a last word.
+		// Refuses one connection, the probe, and dies with a last word at the next.
 		l := listen("127.0.0.1", port)
+		if c, err := l.Accept(); err == nil {
+			answer(c, "HTTP/1.1 403 Forbidden\r\n\r\n")
+		}
 		_, _ = l.Accept()
 		fmt.Println("PANIC: the disk is full")
 		return 7
+	case "die-at-once":
+		// A crash at the first connection looks like a refusal.
+		_, _ = listen("127.0.0.1", port).Accept()
+		return 9
+	case "socket":
+		serveOn(listenSocket(args[1]))
+	case "answer":
+		l := listen("127.0.0.1", port)
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return 1
+			}
+			go answer(c, args[1])
+		}
+	case "silent":
+		l := listen("127.0.0.1", port)
+		for {
+			if _, err := l.Accept(); err != nil { // collected only when the process ends
+				return 1
+			}
+		}
+	case "without-reuse":
+		serveOn(listenWithoutReuse(port))
 	case "stubborn":
 		signal.Ignore(syscall.SIGTERM)
 		serve("127.0.0.1", port)
@@ -115,7 +142,7 @@ func forkAndServe(behaviour, port, pidFile string) int {
 // test's signal while it runs.
 func forkParent(pidFile string) int {
 	self, _ := os.Executable()
-	p, err := launch(Spec{Argv: []string{self, fakeFlag, "grandchild", "", pidFile}}, 1)
+	p, err := launch(Spec{Argv: []string{self, fakeFlag, "grandchild", "", pidFile}}, place{port: 1})
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
@@ -176,7 +203,29 @@ func listen(host, port string) net.Listener {
 
 func serve(host, port string) { serveOn(listen(host, port)) }
 
-// serveOn answers every CONNECT with 200 and echoes.
+func listenSocket(path string) net.Listener {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	return l
+}
+
+// answer reads a head, writes text and closes.
+func answer(c net.Conn, text string) {
+	defer c.Close()
+	r := bufio.NewReader(c)
+	for line := "x"; strings.TrimSpace(line) != ""; {
+		var err error
+		if line, err = r.ReadString('\n'); err != nil {
+			return
+		}
+	}
+	fmt.Fprint(c, text)
+}
+
+// serveOn refuses names below .invalid, answers every other CONNECT with 200 and echoes.
 func serveOn(l net.Listener) {
 	for {
 		c, err := l.Accept()
@@ -186,16 +235,23 @@ func serveOn(l net.Listener) {
 		go func() {
 			defer c.Close()
 			r := bufio.NewReader(c)
+			status := "200 Connection established"
 			for {
 				line, err := r.ReadString('\n')
 				if err != nil {
 					return
 				}
+				if strings.Contains(line, ".invalid:") {
+					status = "403 Forbidden"
+				}
 				if line == "\r\n" {
 					break
 				}
 			}
-			fmt.Fprint(c, "HTTP/1.1 200 Connection established\r\n\r\n")
+			fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", status)
+			if status[0] != '2' {
+				return
+			}
 			_, _ = r.WriteTo(c)
 		}()
 	}

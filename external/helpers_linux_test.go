@@ -92,6 +92,17 @@ func readPid(t *testing.T, path string) int {
 	return pid
 }
 
+// freePort returns a port that was free a moment ago.
+func freePort(t *testing.T) int {
+	t.Helper()
+	held, err := choosePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	held.release()
+	return held.port
+}
+
 func dial(t *testing.T, h *proxycore.Handle) net.Conn {
 	t.Helper()
 	c, err := net.Dial("tcp", h.Addr())

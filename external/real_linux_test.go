@@ -101,11 +101,7 @@ func TestTinyproxy(t *testing.T) {
 	program := realProgram(t, "tinyproxy")
 	allowed := origin(t)
 	filter := writeConfig(t, `^127\.0\.0\.1$`+"\n")
-	port, release, err := choosePort(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release()
+	port := freePort(t)
 	_, originPort, _ := net.SplitHostPort(allowed)
 	config := writeConfig(t, fmt.Sprintf(
 		"Listen 127.0.0.1\nPort %d\nFilter %q\nFilterExtended On\nFilterDefaultDeny Yes\nConnectPort %s\nConnectPort 443\nLogLevel Info\n",

@@ -102,24 +102,24 @@ func TestChosenPortsDiffer(t *testing.T) {
 	const n = 200
 	seen := make(map[int]bool)
 	for range n {
-		port, release, err := choosePort(0)
+		held, err := choosePort(0)
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer release()
-		if port <= 0 || seen[port] {
-			t.Fatalf("choosePort = %d; want a port above 0 that is not taken", port)
+		defer held.release()
+		if held.port <= 0 || seen[held.port] {
+			t.Fatalf("choosePort = %d; want a port above 0 that is not taken", held.port)
 		}
-		seen[port] = true
+		seen[held.port] = true
 	}
 }
 
 // EX-13: placeholders are replaced inside arguments, and nothing else happens to them.
 func TestArgv(t *testing.T) {
 	t.Parallel()
-	s := Spec{Argv: []string{"p{port}", "{port}", "--listen=127.0.0.1:{port},{port}", "$(id); `id` {addr} {PORT} 'a b'"}}
-	got := s.argv(8080)
-	want := []string{"p8080", "8080", "--listen=127.0.0.1:8080,8080", "$(id); `id` {addr} {PORT} 'a b'"}
+	s := Spec{Argv: []string{"p{port}", "{port}", "--listen=127.0.0.1:{port},{port}", "$(id); `id` {host} {PORT} {socket} 'a b'", "{{port}} {{{port}} {addr} {dir} {config} {{x}}"}}
+	got := s.argv(place{port: 8080, dir: "/d/{port}"})
+	want := []string{"p8080", "8080", "--listen=127.0.0.1:8080,8080", "$(id); `id` {host} {PORT} {socket} 'a b'", "{port} {{port} 127.0.0.1:8080 /d/{port} /d/{port}/config {{x}}"}
 	if !slices.Equal(got, want) {
 		t.Errorf("argv = %q; want %q", got, want)
 	}
@@ -136,8 +136,8 @@ func TestChildEnviron(t *testing.T) {
 		"HTTP_PROXY=http://h", "https_proxy=http://h", "ALL_PROXY=h", "NO_PROXY=*", "SSH_AUTH_SOCK=/s",
 		"LD_PRELOAD=/x.so", "SALLYPORT_PROXY_PORT=1", "SALLYPORT_PROXY_ID=old",
 	}
-	got := childEnviron(host, []string{"HOME=/srv", "A=1", "A=2", "SALLYPORT_PROXY_PORT=2"}, 3128, "m")
-	want := []string{"PATH=/bin", "LANG=C", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/srv", "A=2", "SALLYPORT_PROXY_PORT=3128", "SALLYPORT_PROXY_ID=m"}
+	got := childEnviron(host, []string{"HOME=/srv", "A=1", "A=at {port}", "SALLYPORT_PROXY_PORT=2"}, place{port: 3128}, "m")
+	want := []string{"PATH=/bin", "LANG=C", "LC_ALL=C.UTF-8", "TZ=UTC", "HOME=/srv", "A=at 3128", "SALLYPORT_PROXY_PORT=3128", "SALLYPORT_PROXY_ID=m"}
 	if !slices.Equal(got, want) {
 		t.Errorf("childEnviron = %q; want %q", got, want)
 	}

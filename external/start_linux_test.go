@@ -58,11 +58,7 @@ func TestStartServesAndCloses(t *testing.T) {
 // can be used again at once.
 func TestFixedPortTwice(t *testing.T) {
 	t.Parallel()
-	port, release, err := choosePort(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	release()
+	port := freePort(t)
 	for range 2 {
 		h := start(t, Spec{Argv: fake(t, "serve"), Port: port})
 		if h.Port() != port {
@@ -160,12 +156,13 @@ func TestStrangerOnThePort(t *testing.T) {
 				t.Skip(err)
 			}
 			defer l.Close()
-			p, err := launch(Spec{Argv: fake(t, "never")}, l.Addr().(*net.TCPAddr).Port)
+			at := place{port: l.Addr().(*net.TCPAddr).Port}
+			p, err := launch(Spec{Argv: fake(t, "never")}, at)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer p.kill()
-			_, err = p.awaitReady(t.Context(), l.Addr().(*net.TCPAddr).Port, long, "")
+			_, err = p.awaitReady(t.Context(), readiness{at: at, limit: long})
 			if !errors.Is(err, ErrStranger) || !strings.Contains(err.Error(), fmt.Sprintf("process %d ", os.Getpid())) {
 				t.Errorf("awaitReady: %v; want ErrStranger naming this process", err)
 			}
@@ -187,13 +184,13 @@ func TestStrangerBesideTheChild(t *testing.T) {
 	}
 	name, _ := unix.Getsockname(fd)
 	port := name.(*unix.SockaddrInet4).Port
-	p, err := launch(Spec{Argv: fake(t, "share", strconv.Itoa(port))}, port)
+	p, err := launch(Spec{Argv: fake(t, "share", strconv.Itoa(port))}, place{port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.kill()
-	await(t, "both listen", func() bool { own, _ := p.tree.listening(port); return own.addr.IsValid() })
-	if _, err := p.awaitReady(t.Context(), port, long, ""); !errors.Is(err, ErrStranger) {
+	await(t, "both listen", func() bool { own, _ := p.tree.listening(place{port: port}); return own.at.valid() })
+	if _, err := p.awaitReady(t.Context(), readiness{at: place{port: port}, limit: long}); !errors.Is(err, ErrStranger) {
 		t.Errorf("awaitReady: %v; want ErrStranger", err)
 	}
 }
@@ -267,18 +264,14 @@ func TestCABundle(t *testing.T) {
 // one that does not listen, however late the end of the time is noticed.
 func TestCABundleMissing(t *testing.T) {
 	t.Parallel()
-	port, release, err := choosePort(0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer release()
-	p, err := launch(Spec{Argv: fake(t, "serve", "{port}")}, port)
+	port := freePort(t)
+	p, err := launch(Spec{Argv: fake(t, "serve", "{port}")}, place{port: port})
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer p.kill()
-	await(t, "the child listens", func() bool { own, _ := p.tree.listening(port); return own.addr.IsValid() })
-	_, err = p.awaitReady(t.Context(), port, time.Nanosecond, filepath.Join(t.TempDir(), "absent"))
+	await(t, "the child listens", func() bool { own, _ := p.tree.listening(place{port: port}); return own.at.valid() })
+	_, err = p.awaitReady(t.Context(), readiness{at: place{port: port}, limit: time.Nanosecond, bundle: filepath.Join(t.TempDir(), "absent")})
 	if !errors.Is(err, ErrStartTimeout) || !strings.Contains(err.Error(), "CA bundle") {
 		t.Errorf("awaitReady: %v; want ErrStartTimeout that names the bundle", err)
 	}
