@@ -61,53 +61,79 @@ func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 		return nil, nil
 	}
 	w := watchClient(c.client, len(rest) == 0, cancel)
-	upstream, addr, refused := c.reach(ctx, filter, t)
+	h, refused := c.reach(ctx, filter, t)
 	early, gone := w.stop()
 	if !c.cancelWith(nil) || gone {
 		refused = nil // there is nobody left to tell
 	} else if refused == nil {
-		tunnel := relay.New(c.client, upstream, relay.Options{
+		tunnel := relay.New(c.client, h.conn, relay.Options{
 			Prefix:       append(rest, early...),
+			DownPrefix:   h.early,
 			IdleTimeout:  c.s.cfg.IdleTimeout,
 			TotalTimeout: c.s.cfg.TunnelTimeout,
 		})
 		var ok bool
-		if ok, refused = c.establish(filter, tunnel, addr); ok {
+		if ok, refused = c.establish(filter, tunnel, h.addr); ok {
 			return tunnel, nil
 		}
 	}
-	if upstream != nil {
-		upstream.Close()
+	if h.conn != nil {
+		h.conn.Close()
 	}
 	return nil, refused
 }
 
-// reach resolves, judges the addresses and dials.
-func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (net.Conn, netip.AddrPort, *refusal) {
-	if c.s.cfg.Upstream != nil || c.s.cfg.Route != nil {
-		return nil, netip.AddrPort{}, &refusal{status: 502, reason: DialError, error: "destination_unavailable", problem: "no upstream can be reached"}
+// hop is the far side of a tunnel: the origin, or an upstream on the way to it.
+type hop struct {
+	conn  net.Conn
+	early []byte         // what the upstream sent behind its reply
+	addr  netip.AddrPort // where the tunnel leads; invalid if only the upstream knows
+}
+
+// reach chooses the way, resolves, judges the addresses and connects. Where an
+// upstream applies there is no path from here to a direct connection.
+func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (hop, *refusal) {
+	up, err := c.s.route(t)
+	if err != nil {
+		c.s.log.Debug("no way to the target", "target", t.String(), "err", err)
+		return hop{}, routeRefusal
 	}
+	var addrs []netip.Addr
+	if up == nil || c.s.resolvesFor(up, t) {
+		var refused *refusal
+		if addrs, refused = c.lookUp(ctx, filter, t); refused != nil {
+			return hop{}, refused
+		}
+	}
+	if up != nil {
+		return c.chain(ctx, up, t, addrs)
+	}
+	conn, addr, err := c.s.dial(ctx, addrs, t.Port)
+	if err != nil {
+		c.s.log.Debug("dial failed", "target", t.String(), "err", err)
+		return hop{}, dialRefusal(err)
+	}
+	c.rec.setAddress(addr)
+	return hop{conn: conn, addr: addr}, nil
+}
+
+// lookUp gives the target's addresses, all of them judged.
+func (c *conn) lookUp(ctx context.Context, filter *Filter, t Target) ([]netip.Addr, *refusal) {
 	addrs := []netip.Addr{t.Addr}
 	if t.Host != "" {
 		var err error
 		if addrs, err = c.s.resolve(ctx, t.Host); err != nil {
 			c.s.log.Debug("lookup failed", "target", t.String(), "err", err)
-			return nil, netip.AddrPort{}, dnsRefusal(err)
+			return nil, dnsRefusal(err)
 		}
 		if d := filter.DecideAddrs(t, addrs); !d.Allowed {
-			return nil, netip.AddrPort{}, policyRefusal(d)
+			return nil, policyRefusal(d)
 		}
 	}
 	if d := c.s.checkLocal(filter, t, addrs); !d.Allowed {
-		return nil, netip.AddrPort{}, policyRefusal(d)
+		return nil, policyRefusal(d)
 	}
-	upstream, addr, err := c.s.dial(ctx, addrs, t.Port)
-	if err != nil {
-		c.s.log.Debug("dial failed", "target", t.String(), "err", err)
-		return nil, netip.AddrPort{}, dialRefusal(err)
-	}
-	c.rec.setAddress(addr)
-	return upstream, addr, nil
+	return addrs, nil
 }
 
 // cancelWith sets what cutting the connection cancels; false means that it has
@@ -139,8 +165,11 @@ func (c *conn) establish(judgedBy *Filter, tunnel *relay.Tunnel, addr netip.Addr
 }
 
 // judge gives f's verdict on the tunnel, by its target and the address it goes
-// to. s.mu is held.
+// to, if that is known. s.mu is held.
 func (c *conn) judge(f *Filter) Decision {
+	if !c.addr.IsValid() {
+		return f.Decide(c.target)
+	}
 	d := f.DecideAddrs(c.target, []netip.Addr{c.addr.Addr()})
 	if d.Allowed && c.local {
 		d = f.decideOwn(c.addr.Addr(), c.target.Port)

@@ -38,11 +38,18 @@ type dialed struct {
 func (s *Server) dial(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, netip.AddrPort, error) {
 	ctx, cancel := withTimeout(ctx, s.cfg.DialTimeout)
 	defer cancel()
-	addrs = dialOrder(addrs)
+	return race(ctx, dialOrder(addrs), port, s.attempt)
+}
+
+// race makes the attempts, each with a head start before the next, and waits for
+// all it has started.
+func race(ctx context.Context, addrs []netip.Addr, port uint16, attempt func(context.Context, netip.AddrPort) dialed) (net.Conn, netip.AddrPort, error) {
 	if len(addrs) == 1 {
-		d := s.attempt(ctx, netip.AddrPortFrom(addrs[0], port))
+		d := attempt(ctx, netip.AddrPortFrom(addrs[0], port))
 		return d.conn, d.addr, d.err
 	}
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
 
 	results := make(chan dialed, len(addrs))
 	next := time.NewTimer(0)
@@ -58,7 +65,7 @@ func (s *Server) dial(ctx context.Context, addrs []netip.Addr, port uint16) (net
 			ap := netip.AddrPortFrom(addrs[0], port)
 			addrs = addrs[1:]
 			running++
-			go func() { results <- s.attempt(ctx, ap) }()
+			go func() { results <- attempt(ctx, ap) }()
 			next.Reset(attemptDelay)
 		case d := <-results:
 			running--
@@ -103,11 +110,16 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 		}
 		return d
 	}
+	return plainAttempt(ctx, ap)
+}
+
+// plainAttempt is an attempt without the hook.
+func plainAttempt(ctx context.Context, ap netip.AddrPort) dialed {
 	dialer := net.Dialer{Control: onlyTo(ap)}
 	// Not DialTCP: it binds the local end first, which costs a search for a port
 	// that is free for every destination, and runs out of ports much sooner.
-	d.conn, d.err = dialer.DialContext(ctx, "tcp", ap.String())
-	return d
+	conn, err := dialer.DialContext(ctx, "tcp", ap.String())
+	return dialed{conn, ap, err}
 }
 
 // onlyTo is a net.Dialer's Control, the last look at where a socket is about to

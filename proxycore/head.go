@@ -47,8 +47,7 @@ const (
 // lets a recipient be lenient: two readers of one head must never see two
 // different requests. The zero value is ready.
 type headParser struct {
-	off     int  // bytes examined; once done, where the head ends
-	line    int  // where the current line begins
+	lineScanner
 	blank   bool // the one tolerated empty line has been seen
 	started bool // the request line has been seen
 	http10  bool
@@ -62,27 +61,45 @@ type headParser struct {
 // buf[p.off:] is what follows it. A malformed head is reported by the first byte
 // that makes it so, without waiting for its end.
 func (p *headParser) feed(buf []byte) (done bool, err error) {
-	for p.off < len(buf) {
-		c := buf[p.off]
-		afterCR := p.off > p.line && buf[p.off-1] == '\r'
-		p.off++
-		switch {
-		case c == '\n' && !afterCR:
-			return false, errBareLF
-		case c == '\n':
-			line := buf[p.line : p.off-2]
-			p.line = p.off
-			if done, err = p.endLine(line); done || err != nil {
-				return done, err
-			}
-		case afterCR:
-			return false, errBareCR
-		case c == '\r' || c == '\t':
-		case c < ' ' || c == 0x7f:
-			return false, errControl
+	for {
+		line, ok, err := p.next(buf)
+		if !ok || err != nil {
+			return false, err
+		}
+		if done, err = p.endLine(line); done || err != nil {
+			return done, err
 		}
 	}
-	return false, nil
+}
+
+// lineScanner finds the lines of a head while it arrives. The zero value is ready.
+type lineScanner struct {
+	off  int // bytes examined; behind the last line, where the next begins
+	line int // where the current line begins
+}
+
+// next gives the next line without its end, or ok false when buf does not have
+// all of it yet. buf always begins with the first byte received.
+func (s *lineScanner) next(buf []byte) (line []byte, ok bool, err error) {
+	for s.off < len(buf) {
+		c := buf[s.off]
+		afterCR := s.off > s.line && buf[s.off-1] == '\r'
+		s.off++
+		switch {
+		case c == '\n' && !afterCR:
+			return nil, false, errBareLF
+		case c == '\n':
+			line = buf[s.line : s.off-2]
+			s.line = s.off
+			return line, true, nil
+		case afterCR:
+			return nil, false, errBareCR
+		case c == '\r' || c == '\t':
+		case c < ' ' || c == 0x7f:
+			return nil, false, errControl
+		}
+	}
+	return nil, false, nil
 }
 
 // endLine takes one line without its end.

@@ -34,6 +34,8 @@ type refusal struct {
 	problem string // one sentence for people; nothing of the client's in it
 	error   string // RFC 9209 proxy error type
 	rule    string // for the record only
+
+	received int // status of the upstream's reply, 0 without one
 }
 
 // explain says for people what each reason of the policy means.
@@ -137,6 +139,10 @@ func (r *refusal) wire(method, target string) []byte {
 	}
 	b = append(b, "\r\nProxy-Status: sallyport; error="...)
 	b = append(b, r.error...)
+	if r.received != 0 { // RFC 9209 section 2.1.4
+		b = append(b, "; received-status="...)
+		b = strconv.AppendInt(b, int64(r.received), 10)
+	}
 	b = append(b, "; details=\""...)
 	b = append(b, r.reason...)
 	b = append(b, "\"\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: "...)

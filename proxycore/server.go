@@ -69,6 +69,9 @@ func NewServer(cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if cfg.Upstream != nil && cfg.Upstream.scheme == "" {
+		return nil, errZeroUpstream
+	}
 	cfg = cfg.withDefaults()
 	s := &Server{
 		cfg:     cfg,

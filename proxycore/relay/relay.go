@@ -15,6 +15,10 @@
 // and any connection of another type, goes through the portable form, which
 // holds one buffer a direction.
 //
+// A connection whose orderly end may have to wait for its peer (TLS) should have
+// the method Cut(reset bool), which ends it at once. With reset the peer must not
+// be told that the stream is complete.
+//
 // The package knows nothing of proxies: no policy, no protocol, no log.
 package relay
 
@@ -37,6 +41,9 @@ type Options struct {
 	// Prefix is what the client sent before Run took over; it is delivered to
 	// the upstream first and counted. Run keeps it until it is delivered.
 	Prefix []byte
+	// DownPrefix is the same for the other direction: what the upstream sent
+	// before Run took over, delivered to the client first.
+	DownPrefix []byte
 	// IdleTimeout ends the tunnel after so long without a byte either way.
 	// Zero and negative mean never.
 	IdleTimeout time.Duration
@@ -60,7 +67,7 @@ const (
 // Stats is the account of one tunnel.
 type Stats struct {
 	// Up and Down count the bytes accepted by the upstream's and the client's
-	// socket, Prefix included.
+	// socket, the prefixes included.
 	Up, Down int64
 	// Err is nil when both directions reached the end of their stream. Otherwise
 	// it is what ended the tunnel first: ErrIdle, ErrTotal, an error that wraps
@@ -101,12 +108,12 @@ func (t *Tunnel) Run() Stats {
 			closeIdlePipes()
 		}
 	}()
-	prefix := t.o.Prefix
-	t.o.Prefix = nil // it must not outlive its delivery
+	up, down := t.o.Prefix, t.o.DownPrefix
+	t.o.Prefix, t.o.DownPrefix = nil, nil // they must not outlive their delivery
 	stop := t.startLimits()
 	downDone := make(chan any, 1)
-	go t.carryDown(downDone)
-	panicked := t.carry(&t.up, prefix)
+	go t.carryDown(down, downDone)
+	panicked := t.carry(&t.up, up)
 	if p := <-downDone; panicked == nil {
 		panicked = p
 	}

@@ -51,7 +51,7 @@ func (d *direction) delivered(n int) {
 }
 
 // carryDown is the goroutine of the downward direction.
-func (t *Tunnel) carryDown(done chan<- any) { done <- t.carry(&t.down, nil) }
+func (t *Tunnel) carryDown(prefix []byte, done chan<- any) { done <- t.carry(&t.down, prefix) }
 
 // carry moves d's bytes until its stream ends or the tunnel does. It returns
 // what a foreign connection type panicked with, after ending the tunnel.
@@ -127,6 +127,10 @@ func (t *Tunnel) end(err error, reset bool) {
 	t.once.Do(func() {
 		t.err = err
 		for _, c := range [...]net.Conn{t.client, t.upstream} {
+			if k, ok := c.(interface{ Cut(reset bool) }); ok && err != nil {
+				k.Cut(reset)
+				continue
+			}
 			if l, ok := c.(interface{ SetLinger(int) error }); ok && reset {
 				l.SetLinger(0)
 			}
