@@ -23,6 +23,11 @@ func listDescriptors() []string {
 	if len(os.Args) < 3 || os.Args[1] != Argument {
 		return nil
 	}
+	return Descriptors()
+}
+
+// Descriptors are the open ones above 2, with what they lead to, but for those of Go's runtime.
+func Descriptors() []string {
 	var out []string
 	for fd := 3; fd < 1024; fd++ {
 		if _, _, errno := syscall.Syscall(syscall.SYS_FCNTL, uintptr(fd), syscall.F_GETFD, 0); errno != 0 {
