@@ -36,13 +36,18 @@ var (
 	proxyVars = []string{"HTTP_PROXY", "http_proxy", "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy"}
 	// noProxyVars are set to the list of direct hosts.
 	noProxyVars = []string{"NO_PROXY", "no_proxy"}
-	// caVars are set to CABundle. In this order: OpenSSL and Go, curl, git,
-	// Python requests, Node, cargo, pip, AWS, Deno, gRPC, Bun and Yarn, uv.
+	// caVars are set to CABundle. In this order: OpenSSL and with it Python, Ruby
+	// and PHP, also Go, HTTPX and Cargo; curl; git; Python's Requests; Node and Deno; Cargo;
+	// pip; AWS; Deno; gRPC; npm; Hex; Nix; gcloud. There is no variable for wget with
+	// GnuTLS, nor for PHP's curl extension.
 	caVars = []string{
 		"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
 		"CARGO_HTTP_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 		"npm_config_cafile", "HEX_CACERTS_PATH", "NIX_SSL_CERT_FILE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
 	}
+	// caRivals are removed where caVars are set: curl, for one, prefers the directory
+	// to SSL_CERT_FILE.
+	caRivals = []string{"SSL_CERT_DIR"}
 	// conflicting variables would overrule those above for one tool or another.
 	conflicting = []string{
 		"NODE_USE_ENV_PROXY", "FTP_PROXY", "WS_PROXY", "WSS_PROXY", "SOCKS_PROXY", "RSYNC_PROXY", "GIT_PROXY_COMMAND",
@@ -55,8 +60,8 @@ var (
 // Environ returns a copy of base, in the form of os.Environ, in which every
 // spelling of the proxy variables is replaced by HTTP_PROXY, HTTPS_PROXY,
 // ALL_PROXY and NO_PROXY in both cases and NODE_USE_ENV_PROXY=1, and, when there
-// is a CA bundle, the variables that TLS clients read it from. Variables that
-// would lead one tool past the proxy are removed. Without a bundle, CA variables
+// is a CA bundle, the variables that TLS clients read it from; SSL_CERT_DIR is then
+// removed. Variables that would lead one tool past the proxy are removed. Without a bundle, CA variables
 // are left as they are. With a trust store, the options that name it follow those
 // that base has in JAVA_TOOL_OPTIONS; what a java command line itself says about
 // trust goes before them.
@@ -76,7 +81,7 @@ func Environ(base []string, b Bouquet) []string {
 	lists := [][]string{proxyVars, noProxyVars, conflicting}
 	if b.CABundle != "" {
 		add(b.CABundle, caVars...)
-		lists = append(lists, caVars)
+		lists = append(lists, caVars, caRivals)
 	}
 	if b.JavaTrustStore != "" {
 		add(javaOptions(base, b.JavaTrustStore), javaVar)

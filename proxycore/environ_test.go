@@ -14,12 +14,12 @@ func TestEnviron(t *testing.T) {
 	t.Parallel()
 	base := []string{
 		"PATH=/bin", "http_proxy=http://old", "Https_Proxy=http://old", "NO_PROXY=10.0.0.0/8", "npm_config_proxy=http://old",
-		"NPM_CONFIG_HTTPS_PROXY=x", "NODE_USE_ENV_PROXY=0", "SSL_CERT_FILE=/old.pem", "EMPTY=", "ODD",
+		"NPM_CONFIG_HTTPS_PROXY=x", "NODE_USE_ENV_PROXY=0", "SSL_CERT_FILE=/old.pem", "SSL_CERT_DIR=/old", "EMPTY=", "ODD",
 	}
 	before := slices.Clone(base)
 	got := Environ(base, Bouquet{ProxyURL: "http://127.0.0.1:1"})
 	want := []string{
-		"PATH=/bin", "SSL_CERT_FILE=/old.pem", "EMPTY=", "ODD",
+		"PATH=/bin", "SSL_CERT_FILE=/old.pem", "SSL_CERT_DIR=/old", "EMPTY=", "ODD",
 		"HTTP_PROXY=http://127.0.0.1:1", "http_proxy=http://127.0.0.1:1", "HTTPS_PROXY=http://127.0.0.1:1",
 		"https_proxy=http://127.0.0.1:1", "ALL_PROXY=http://127.0.0.1:1", "all_proxy=http://127.0.0.1:1",
 		"NO_PROXY=localhost,127.0.0.1,::1", "no_proxy=localhost,127.0.0.1,::1", "NODE_USE_ENV_PROXY=1",
@@ -39,11 +39,13 @@ func TestEnviron(t *testing.T) {
 			t.Errorf("%s is not set", name)
 		}
 	}
-	if slices.Contains(got, "SSL_CERT_FILE=/old.pem") {
-		t.Error("the old SSL_CERT_FILE is still there")
+	for _, old := range []string{"SSL_CERT_FILE=/old.pem", "SSL_CERT_DIR=/old"} {
+		if slices.Contains(got, old) {
+			t.Errorf("%s is still there", old)
+		}
 	}
-	if got := Environ(base, Bouquet{}); !slices.Equal(got, want[:4]) {
-		t.Errorf("without a proxy: %q, want %q", got, want[:4])
+	if got := Environ(base, Bouquet{}); !slices.Equal(got, want[:5]) {
+		t.Errorf("without a proxy: %q, want %q", got, want[:5])
 	}
 }
 

@@ -42,6 +42,7 @@ const (
 
 var clients = []client{
 	{name: "curl", argv: []string{"curl", "-sS", "URL"}},
+	{name: "OpenSSL's variables alone", argv: []string{"env", "-u", "CURL_CA_BUNDLE", "curl", "-sS", "URL"}, need: []string{"curl", "--version"}},
 	{name: "git", argv: []string{"git", "ls-remote", "URL/repo.git"}},
 	{name: "openssl", argv: []string{"sh", "-c", `printf 'GET / HTTP/1.0\r\n\r\n' | openssl s_client -quiet -verify_return_error -connect ADDR`}, need: []string{"openssl", "version"}},
 	{name: "urllib", argv: []string{"python3", "-c", urllibProgram}},
