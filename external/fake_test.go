@@ -44,10 +44,15 @@ func runFake(behaviour string, args []string) int {
 		serveOn(listenShared(port))
 	case "expose":
 		serve("0.0.0.0", port)
+	case "expose6":
+		serve("", port)
 	case "expose-other":
 		go serve("0.0.0.0", "0")
 		serve("127.0.0.1", port)
 	case "never":
+		waitForever()
+	case "report-never":
+		writeFile(args[1], port)
 		waitForever()
 	case "exit":
 		fmt.Fprintln(os.Stderr, "FATAL: bad \x1b[31mconfiguration\x1b[0m line 7")
