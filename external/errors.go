@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// The errors of [Spec.Start], to be tested with errors.Is. The text of the error
+// The errors of [Spec.Start], [Attach] and their handles, to be tested with errors.Is. The text of the error
 // that wraps them says which program, which port and what to do next.
 var (
 	// ErrInvalidSpec is returned when the Spec itself cannot be used: no command,
@@ -26,8 +26,11 @@ var (
 	// ErrOpen is returned when the proxy did not refuse what it had to refuse
 	// before it could be trusted: it admits more than its policy can mean.
 	ErrOpen = errors.New("proxy is open")
+	// ErrGone is what the handle of an attached proxy reports when the process that
+	// listened has ended (Linux).
+	ErrGone = errors.New("proxy is gone")
 	// ErrStartTimeout is returned when the child was not listening in time.
-	ErrStartTimeout = errors.New("proxy did not become ready in time")
+	ErrStartTimeout = errors.New("proxy was not ready in time")
 )
 
 // ExitError says that the proxy process ended although nobody asked it to. It is
