@@ -74,6 +74,11 @@ func runFake(behaviour string, args []string) int {
 		return 9
 	case "socket":
 		serveOn(listenSocket(args[1]))
+	case "socket-exposed":
+		go serve("0.0.0.0", "0")
+		serveOn(listenSocket(args[1]))
+	case "once", "once-open", "once-silent":
+		return runOnce(behaviour, port, args[1])
 	case "answer":
 		l := listen("127.0.0.1", port)
 		for {
@@ -129,6 +134,29 @@ func runFake(behaviour string, args []string) int {
 		serveOn(l)
 	}
 	return 0
+}
+
+// runOnce serves at the first start, and does as its name says at every other.
+func runOnce(behaviour, port, flag string) int {
+	if _, err := os.Stat(flag); err != nil {
+		writeFile(flag, "")
+		serve("127.0.0.1", port)
+	}
+	switch behaviour {
+	case "once":
+		return 4
+	case "once-silent":
+		writeFile(flag+".2", "")
+		waitForever()
+	}
+	l := listen("127.0.0.1", port)
+	for {
+		c, err := l.Accept()
+		if err != nil {
+			return 1
+		}
+		go answer(c, "HTTP/1.1 200 OK\r\n\r\n")
+	}
 }
 
 // forkAndServe starts a grandchild in the way the behaviour names, then serves.

@@ -168,8 +168,9 @@ func (k *keeper) watch(fail func(error)) {
 		k.mu.Lock()
 		p := k.child
 		k.mu.Unlock()
+		<-p.ended
+		k.down() // what the child left behind may still hold its sockets
 		<-p.done
-		k.down()
 		if isClosed(p.stopping) || k.isStopping() {
 			return
 		}

@@ -32,6 +32,7 @@ type process struct {
 
 	stopping chan struct{} // closed when we asked the child to end
 	killing  chan struct{} // closed when the time to end by itself is over
+	ended    chan struct{} // closed when the child has ended, before anything is made of it
 	done     chan struct{} // closed when the child is reaped, its tree gone, its output read
 
 	stopOnce, killOnce sync.Once
@@ -67,6 +68,7 @@ func launch(s Spec, at place) (*process, error) {
 		out:      out,
 		stopping: make(chan struct{}),
 		killing:  make(chan struct{}),
+		ended:    make(chan struct{}),
 		done:     make(chan struct{}),
 	}
 	started := make(chan error)
@@ -100,6 +102,7 @@ func (p *process) supervise(cmd *exec.Cmd, mark string, started chan<- error) {
 		// Unreaped, the child keeps its process group id from being used again.
 		awaitExit(cmd.Process.Pid)
 	}
+	close(p.ended)
 	p.leftErr = p.sweep()
 	p.tree.retire(func() {
 		if !reapsFirst {

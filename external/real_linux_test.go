@@ -49,7 +49,11 @@ func writeConfig(t *testing.T, text string) string {
 // connectStatus asks the proxy for target and returns the status of the answer.
 func connectStatus(t *testing.T, h *proxycore.Handle, target string) int {
 	t.Helper()
-	c := dial(t, h)
+	return connectOver(t, dial(t, h), target)
+}
+
+func connectOver(t *testing.T, c net.Conn, target string) int {
+	t.Helper()
 	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target)
 	resp, err := http.ReadResponse(bufio.NewReader(c), &http.Request{Method: http.MethodConnect})
 	if err != nil {

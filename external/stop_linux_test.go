@@ -157,15 +157,17 @@ func TestHostKilled(t *testing.T) {
 // LC-09 and LC-22: a hundred starts, good and bad, leave nothing behind.
 func TestHundredRunsLeaveNothing(t *testing.T) {
 	env := []string{"GORACE=atexit_sleep_ms=0"} // else the race detector delays every exit by a second
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
 	run := func() {
-		h, err := Spec{Argv: fake(t, "serve"), Env: env, StartTimeout: long}.Start(t.Context())
+		h, err := Spec{Argv: fake(t, "serve"), Config: "{addr}", Files: map[string]string{"a/b": ""}, Env: env, StartTimeout: long}.Start(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := h.Close(); err != nil {
 			t.Fatalf("Close: %v", err)
 		}
-		if _, err := (Spec{Argv: fake(t, "exit"), Env: env, StartTimeout: long}).Start(t.Context()); err == nil {
+		if _, err := (Spec{Argv: fake(t, "exit"), Config: "x", Env: env, StartTimeout: long}).Start(t.Context()); err == nil {
 			t.Fatal("Start succeeded; want an error")
 		}
 	}
@@ -177,6 +179,9 @@ func TestHundredRunsLeaveNothing(t *testing.T) {
 	await(t, fmt.Sprintf("descriptors are back to %d and no child is left", before), func() bool {
 		return leakedProcesses() == 0 && descriptors(t) <= before
 	})
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("%v is left in the temporary directory, %v", left, err)
+	}
 }
 
 func descriptors(t *testing.T) int {
