@@ -77,6 +77,15 @@ func runFake(behaviour string, args []string) int {
 	case "socket-exposed":
 		go serve("0.0.0.0", "0")
 		serveOn(listenSocket(args[1]))
+	case "prefork":
+		return runPrefork(port, args[1])
+	case "worker-of":
+		l, err := net.FileListener(os.NewFile(3, "listener"))
+		if err != nil {
+			panic(err)
+		}
+		writeFile(args[1], fmt.Sprint(os.Getpid()))
+		serveOn(l)
 	case "once", "once-open", "once-silent":
 		return runOnce(behaviour, port, args[1])
 	case "answer":
@@ -133,6 +142,23 @@ func runFake(behaviour string, args []string) int {
 		writeFile(args[1], "-----BEGIN CERTIFICATE-----\n")
 		serveOn(l)
 	}
+	return 0
+}
+
+// runPrefork has a worker that listens with it and outlives it.
+func runPrefork(port, pidFile string) int {
+	l := listen("127.0.0.1", port)
+	file, err := l.(*net.TCPListener).File()
+	if err != nil {
+		panic(err)
+	}
+	self, _ := os.Executable()
+	cmd := exec.Command(self, fakeFlag, "worker-of", "", pidFile)
+	cmd.ExtraFiles = []*os.File{file}
+	if err := cmd.Start(); err != nil {
+		panic(err)
+	}
+	serveOn(l)
 	return 0
 }
 
