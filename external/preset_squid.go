@@ -39,7 +39,7 @@ request_timeout 10 seconds
 forward_max_tries 3
 connect_retries 0
 request_header_max_size 8 KB
-shutdown_lifetime 1 second
+shutdown_lifetime 0 seconds
 half_closed_clients on
 relaxed_header_parser off
 httpd_suppress_version_string on
@@ -189,7 +189,7 @@ func (s *squid) filter() {
 	}
 	s.line("http_access deny !%s", listed)
 	if s.upstream == nil {
-		s.line("acl resolved dst 0.0.0.0/0 ::/0\nhttp_access deny !resolved\ndeny_info 502:ERR_DNS_FAIL resolved")
+		s.line("acl resolved dst all\nhttp_access deny !resolved\ndeny_info 502:ERR_DNS_FAIL resolved")
 		s.line("http_access deny own-port loopback")
 		s.guard()
 	}
