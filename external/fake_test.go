@@ -38,6 +38,9 @@ func runFake(behaviour string, args []string) int {
 	switch behaviour {
 	case "serve":
 		serve("127.0.0.1", port)
+	case "locked":
+		locked = true
+		serve("127.0.0.1", port)
 	case "serve6":
 		serve("::1", port)
 	case "share":
@@ -284,6 +287,9 @@ func answer(c net.Conn, text string) {
 	fmt.Fprint(c, text)
 }
 
+// locked makes serveOn ask for the user u with the password p.
+var locked bool
+
 // serveOn refuses names below .invalid, answers every other CONNECT with 200 and echoes.
 func serveOn(l net.Listener) {
 	for {
@@ -294,18 +300,24 @@ func serveOn(l net.Listener) {
 		go func() {
 			defer c.Close()
 			r := bufio.NewReader(c)
-			status := "200 Connection established"
+			status, known := "200 Connection established", !locked
 			for {
 				line, err := r.ReadString('\n')
 				if err != nil {
 					return
 				}
-				if strings.Contains(line, ".invalid:") {
+				switch {
+				case strings.Contains(line, ".invalid:"):
 					status = "403 Forbidden"
+				case line == "Proxy-Authorization: Basic dTpw\r\n":
+					known = true
 				}
 				if line == "\r\n" {
 					break
 				}
+			}
+			if !known {
+				status = "407 Proxy Authentication Required"
 			}
 			fmt.Fprintf(c, "HTTP/1.1 %s\r\n\r\n", status)
 			if status[0] != '2' {
