@@ -74,8 +74,11 @@ func (x *X) PolicyConfig(name string) Config {
 
 // Policy returns the instance all checks share that runs one of the vectors' policies. Checks must
 // leave it as they found it.
-func (x *X) Policy(name string) *Proxy {
-	c := x.PolicyConfig(name)
+func (x *X) Policy(name string) *Proxy { return x.Shared(name, x.PolicyConfig(name)) }
+
+// Shared returns the instance all checks share under a name, which always stands for the same c. Checks must leave
+// it as they found it.
+func (x *X) Shared(name string, c Config) *Proxy {
 	x.needs(c, false)
 	p, err := x.s.shared(name, c)
 	if err != nil {
@@ -110,6 +113,9 @@ func (p *Proxy) End() error {
 	defer cancel()
 	return p.stop(ctx)
 }
+
+// Said is the end of what the proxy has said so far.
+func (p *Proxy) Said() string { return p.log.String() }
 
 // door are the addresses that belong to the proxy itself.
 func (p *Proxy) door() []netip.AddrPort {

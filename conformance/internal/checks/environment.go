@@ -19,17 +19,22 @@ import (
 func plantVariables(x *check.X, value string) {
 	for _, upper := range proxyVariables {
 		for _, name := range []string{upper, strings.ToLower(upper)} {
-			old, had := os.LookupEnv(name)
-			os.Setenv(name, value)
-			x.Defer(func() {
-				if had {
-					os.Setenv(name, old)
-				} else {
-					os.Unsetenv(name)
-				}
-			})
+			plant(x, name, value)
 		}
 	}
+}
+
+// plant sets a variable of the host until the check is over.
+func plant(x *check.X, name, value string) {
+	old, had := os.LookupEnv(name)
+	os.Setenv(name, value)
+	x.Defer(func() {
+		if had {
+			os.Setenv(name, old)
+		} else {
+			os.Unsetenv(name)
+		}
+	})
 }
 
 // hostProxy starts an instance in an environment that names a proxy, which is there and serves nobody: a proxy that

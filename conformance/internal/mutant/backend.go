@@ -42,6 +42,7 @@ func features(e Entry) conformance.FeatureSet {
 	policy := []conformance.Feature{
 		conformance.Wildcards, conformance.DeepWildcards, conformance.AnyName, conformance.PortRules,
 		conformance.AddressRules, conformance.DenyRules, conformance.Reasons, conformance.DeathReport,
+		conformance.UpstreamHTTP, conformance.UpstreamTLS, conformance.UpstreamSOCKS, conformance.UpstreamUnix, conformance.UpstreamAuth,
 	}
 	switch e {
 	case Unix:
@@ -58,6 +59,7 @@ func start(e Entry, c conformance.Config, faults refproxy.Faults) (*conformance.
 	o := refproxy.Options{
 		Allow: c.Allow, Deny: c.Deny, Port: c.Port, SocketPath: c.SocketPath, HeadTimeout: c.HeadTimeout,
 		Bare: e == Bare, NoTCP: e == Unix || e == Sandbox, Faults: faults,
+		Upstream: (*refproxy.Upstream)(c.Upstream), Log: c.Log,
 	}
 	if e == Unix && o.SocketPath == "" {
 		o.SocketPath = filepath.Join(c.Dir, "s")

@@ -28,6 +28,7 @@ const (
 	Socket       Kind = "socket"        // a file at a socket's path
 	Kernel       Kind = "kernel"        // sockets the kernel still holds
 	Sandbox      Kind = "sandbox"       // what a program inside the sandbox could do
+	Upstream     Kind = "upstream"      // what the upstream proxy saw, or did not
 	Process      Kind = "process"       // status, streams and life of the command in the sandbox
 )
 

@@ -23,20 +23,11 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 	if f.Has(DialsFirst) {
 		p.dialFirst(t)
 	}
-	if t.addr.IsValid() {
-		if !req.trusted && !t.open && !p.rules().literal(t.addr, t.port) || p.itself(t) && !f.Has(DialsItself) {
-			return nil, 403
-		}
-		return []netip.Addr{t.addr.Unmap()}, 0
-	}
-	name := t.name
-	if f.Has(HostFieldDecides) {
-		if h, err := parseTarget(req.host, f); err == nil {
-			name = h.name
-		}
-	}
-	if !req.trusted && !p.rules().name(name, t.port) {
+	if !p.admitted(req, t) {
 		return nil, 403
+	}
+	if t.addr.IsValid() {
+		return []netip.Addr{t.addr.Unmap()}, 0
 	}
 	if f.Has(LocalhostOpen) && isLocalhost(t.name) {
 		return []netip.Addr{netip.AddrFrom4([4]byte{127, 0, 0, 1})}, 0
@@ -52,6 +43,21 @@ func (p *Proxy) decide(req *request, t target) ([]netip.Addr, int) {
 		return nil, 502
 	}
 	return p.checked(t, addrs)
+}
+
+// admitted asks the policy about the name or literal.
+func (p *Proxy) admitted(req *request, t target) bool {
+	f := p.o.Faults
+	if t.addr.IsValid() {
+		return (req.trusted || t.open || p.rules().literal(t.addr, t.port)) && (!p.itself(t) || f.Has(DialsItself))
+	}
+	name := t.name
+	if f.Has(HostFieldDecides) {
+		if h, err := parseTarget(req.host, f); err == nil {
+			name = h.name
+		}
+	}
+	return req.trusted || p.rules().name(name, t.port)
 }
 
 // checked refuses a name of which one address is not to be reached.

@@ -18,7 +18,7 @@ type half interface {
 }
 
 // tunnel relays until both directions have ended; an error in one of them ends both.
-func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin *net.TCPConn) {
+func (p *Proxy) tunnel(client net.Conn, br *bufio.Reader, origin half) {
 	f := p.o.Faults
 	if f.Has(CloseKeepsOrigins) {
 		defer p.keep(origin)

@@ -53,6 +53,9 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 		f = f.With(NetworkKept)
 	}
 	s := settings{Launch: l, Door: door, Faults: f}
+	if f.Has(LoginInSandbox) && p.up != nil && p.up.User != "" {
+		s.Env = append(s.Env, "CORPORATE_PROXY="+p.up.full())
+	}
 	if a := p.Addr(); a != nil {
 		s.Proxy = a.String()
 	}

@@ -40,13 +40,18 @@ type Options struct {
 	// NoTCP leaves the TCP listener out.
 	NoTCP       bool
 	HeadTimeout time.Duration
-	Faults      Faults
+	// Upstream is the proxy to go through, nil for none.
+	Upstream *Upstream
+	// Log gets what the proxy says, which is nothing without a fault.
+	Log    io.Writer
+	Faults Faults
 }
 
 // Proxy is a running reference proxy.
 type Proxy struct {
 	o      Options
 	policy *policy
+	up     *upstream // nil for none
 	tcp    net.Listener
 	unix   net.Listener
 	sock   string
@@ -167,10 +172,14 @@ func (p *Proxy) handle(c net.Conn, br *bufio.Reader, req *request) int {
 	case errors.Is(err, errAddress):
 		return p.denial(c, 403)
 	case err != nil:
+		p.malformed(req)
 		return 400
 	}
 	if f.Has(EarlyAnswer) {
 		p.established(c)
+	}
+	if p.up != nil && !p.past(c, t) {
+		return p.chained(c, br, req, t)
 	}
 	addrs, status := p.decide(req, t)
 	if status != 0 {

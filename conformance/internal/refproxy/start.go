@@ -71,17 +71,23 @@ func Start(o Options) (*Proxy, error) {
 		o: o, policy: pol, ctx: ctx, cancel: cancel, dead: make(chan struct{}),
 		conns: map[net.Conn]bool{}, slots: make(chan struct{}, 16),
 	}
-	if err := p.listen(); err != nil {
+	if p.up, err = newUpstream(o); err == nil {
+		err = p.listen()
+	}
+	if err != nil {
 		cancel()
 		return nil, errors.Join(err, p.Close())
+	}
+	if f.Has(LoginInArguments) && p.up != nil && p.up.User != "" {
+		p.helper()
 	}
 	return p, nil
 }
 
 // bare refuses what a proxy that only knows names cannot do.
 func bare(o Options) error {
-	if len(o.Deny) > 0 || o.SocketPath != "" {
-		return errors.New("refproxy: neither deny lines nor sockets")
+	if len(o.Deny) > 0 || o.SocketPath != "" || o.Upstream != nil {
+		return errors.New("refproxy: neither deny lines nor sockets nor upstreams")
 	}
 	for _, line := range o.Allow {
 		if strings.ContainsAny(line, "*:/[") || net.ParseIP(line) != nil {

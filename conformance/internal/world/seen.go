@@ -20,11 +20,14 @@ type Mark struct {
 
 // Seen is what the second witness saw after a mark: nothing in it comes from the client.
 type Seen struct {
-	// Connections are the addresses origins accepted connections on.
+	// Connections are the addresses origins accepted connections on, those of the upstream apart.
 	Connections []netip.AddrPort
-	// Attempts are the addresses somebody sent a packet to, loopback and the name server apart.
+	// Chained are the addresses origins accepted connections of the upstream on.
+	Chained []netip.AddrPort
+	// Attempts are the addresses somebody sent a packet to, loopback, the name server and what the upstream
+	// receives and sends apart.
 	Attempts []netip.AddrPort
-	// Queries are the names asked from the name server, as "TYPE name".
+	// Queries are the names asked from the name server, as "TYPE name", the upstream's own apart.
 	Queries []string
 }
 
@@ -48,16 +51,23 @@ func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, Mark, error) {
 	e.Queries, e.Connections, e.Packets = e.Queries[m.queries:], e.Connections[m.conns:], e.Packets[m.packets:]
 	var s Seen
 	for _, c := range e.Connections {
+		if isUpstream(c.Remote().Addr().Unmap()) {
+			s.Chained = append(s.Chained, unmap(c.Local()))
+			continue
+		}
 		s.Connections = append(s.Connections, unmap(c.Local()))
 	}
 	for _, p := range e.Out() {
 		src, dst := unmap(p.Src), unmap(p.Dst)
-		if p.DNS || answers(src, dst) || slices.Contains(except, dst) || slices.Contains(except, src) {
+		if p.DNS || answers(src, dst) || isUpstream(src.Addr()) || toUpstream(dst) || slices.Contains(except, dst) || slices.Contains(except, src) {
 			continue
 		}
 		s.Attempts = append(s.Attempts, dst)
 	}
 	for _, q := range e.Queries {
+		if q.Name == UpstreamName {
+			continue
+		}
 		s.Queries = append(s.Queries, q.Type+" "+q.Name)
 	}
 	return s, next, nil
@@ -66,6 +76,19 @@ func (w *World) Since(m Mark, except ...netip.AddrPort) (Seen, Mark, error) {
 // answers reports that a packet goes back to a client rather than out to an origin: an ICMP error.
 func answers(src, dst netip.AddrPort) bool {
 	return src.Port() == 0 && dst.Port() == 0 && src.Addr() == dst.Addr()
+}
+
+// toUpstream reports that a packet goes to a door of the upstream's, which has a witness of its own.
+func toUpstream(dst netip.AddrPort) bool {
+	if dst.Addr() != upstreamAddr {
+		return false
+	}
+	for _, port := range upstreamPorts {
+		if dst.Port() == port {
+			return true
+		}
+	}
+	return false
 }
 
 func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }

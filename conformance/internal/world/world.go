@@ -30,8 +30,9 @@ type World struct {
 	fake    *fixtures.World
 	origins []*fixtures.Origin
 
-	mu    sync.Mutex
-	takes map[netip.AddrPort]*Take // guarded by mu
+	mu       sync.Mutex
+	takes    map[netip.AddrPort]*Take // guarded by mu
+	upstream *Upstream                // guarded by mu; nil until somebody wants one
 }
 
 // Open starts a world. There is one per process at a time; Close it before the next.
@@ -79,10 +80,13 @@ func (w *World) furnish() error {
 // Close ends everything, the takes of a check that hangs included: an origin waits for them.
 func (w *World) Close() error {
 	w.mu.Lock()
-	takes := slices.Collect(maps.Values(w.takes))
+	takes, u := slices.Collect(maps.Values(w.takes)), w.upstream
 	w.mu.Unlock()
 	for _, t := range takes {
 		t.Close()
+	}
+	if u != nil {
+		return errors.Join(u.close(), w.fake.Close())
 	}
 	return w.fake.Close()
 }
