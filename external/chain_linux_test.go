@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -31,6 +32,7 @@ func chainOf(t *testing.T, s Spec, o ChainOptions) *proxycore.Handle {
 	if s.StartTimeout == 0 {
 		s.StartTimeout = long
 	}
+	s.Env = append(slices.Clone(s.Env), noRaceDelay)
 	h, err := Chain(t.Context(), filtered(t), s.Start, o)
 	if err != nil {
 		t.Fatalf("Chain: %v", err)
@@ -104,7 +106,7 @@ func TestChainDies(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mark := testMark(t)
-			s.Env = []string{mark, "GORACE=atexit_sleep_ms=0"}
+			s.Env = []string{mark}
 			h := chainOf(t, s, ChainOptions{})
 			c := dial(t, h)
 			if got := connectOver(t, c, "github.com:443"); got != 200 {

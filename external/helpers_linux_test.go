@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"slices"
 	"strconv"
 	"testing"
 	"time"
@@ -18,6 +19,9 @@ import (
 
 // long is a time limit that no healthy test reaches.
 const long = 30 * time.Second
+
+// noRaceDelay keeps the race detector from delaying every exit of a fake by a second.
+const noRaceDelay = "GORACE=atexit_sleep_ms=0"
 
 // await polls until cond holds.
 func await(t *testing.T, what string, cond func() bool) {
@@ -37,6 +41,7 @@ func start(t *testing.T, s Spec) *proxycore.Handle {
 	if s.StartTimeout == 0 {
 		s.StartTimeout = long
 	}
+	s.Env = append(slices.Clone(s.Env), noRaceDelay)
 	h, err := s.Start(t.Context())
 	if err != nil {
 		t.Fatalf("Start: %v", err)
@@ -50,7 +55,7 @@ func start(t *testing.T, s Spec) *proxycore.Handle {
 func startFails(t *testing.T, s Spec) error {
 	t.Helper()
 	mark := testMark(t)
-	s.Env = append(s.Env, mark)
+	s.Env = append(slices.Clone(s.Env), mark, noRaceDelay)
 	h, err := s.Start(t.Context())
 	if err == nil {
 		h.Close()

@@ -48,6 +48,7 @@ func startWith(t *testing.T, c *handClock, s Spec) *proxycore.Handle {
 	if s.StartTimeout == 0 {
 		s.StartTimeout = long
 	}
+	s.Env = append(slices.Clone(s.Env), noRaceDelay)
 	h, err := s.start(t.Context(), c.clock())
 	if err != nil {
 		t.Fatalf("start: %v", err)

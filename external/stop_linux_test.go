@@ -156,7 +156,7 @@ func TestHostKilled(t *testing.T) {
 
 // LC-09 and LC-22: a hundred starts, good and bad, leave nothing behind.
 func TestHundredRunsLeaveNothing(t *testing.T) {
-	env := []string{"GORACE=atexit_sleep_ms=0"} // else the race detector delays every exit by a second
+	env := []string{noRaceDelay}
 	tmp := t.TempDir()
 	t.Setenv("TMPDIR", tmp)
 	run := func() {
