@@ -5,6 +5,7 @@ package proxycore
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -19,19 +20,44 @@ const closeNotifyTime = 50 * time.Millisecond
 // on a peer that is slow to take the close_notify.
 type tlsConn struct {
 	*tls.Conn
-	raw     net.Conn
+	raw     *rawConn
 	writing sync.Mutex // held by whoever sends
 }
 
-func newTLSConn(raw net.Conn, cfg *tls.Config) *tlsConn {
-	return &tlsConn{Conn: tls.Client(undated{raw}, cfg), raw: raw}
+func newTLSConn(conn net.Conn, cfg *tls.Config) *tlsConn {
+	raw := &rawConn{Conn: conn}
+	return &tlsConn{Conn: tls.Client(raw, cfg), raw: raw}
 }
 
-// undated is a connection whose deadlines are not for tls.Conn to set.
-type undated struct{ net.Conn }
+// rawConn is what TLS runs over. Its deadlines are not for tls.Conn to set.
+type rawConn struct {
+	net.Conn
+	ended bool // its stream has; belongs to whoever reads
+}
 
-func (undated) SetDeadline(time.Time) error      { return nil }
-func (undated) SetWriteDeadline(time.Time) error { return nil }
+// SetDeadline does nothing.
+func (*rawConn) SetDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline does nothing.
+func (*rawConn) SetWriteDeadline(time.Time) error { return nil }
+
+// Read is the connection's.
+func (c *rawConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	c.ended = c.ended || err == io.EOF
+	return n, err
+}
+
+// Read is tls.Conn's, but for a stream that ends without a close_notify. tls.Conn
+// takes that for the end if it is between two records. It may be anybody's doing
+// (RFC 8446 section 6.1).
+func (c *tlsConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	if err == io.EOF && c.raw.ended {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
 
 // Write is tls.Conn's.
 func (c *tlsConn) Write(b []byte) (int, error) {
@@ -50,7 +76,7 @@ func (c *tlsConn) CloseWrite() error {
 // Cut ends the connection at once. With reset there is no close_notify: the peer
 // must not take what it has for the whole.
 func (c *tlsConn) Cut(reset bool) {
-	if l, ok := c.raw.(interface{ SetLinger(int) error }); ok && reset {
+	if l, ok := c.raw.Conn.(interface{ SetLinger(int) error }); ok && reset {
 		l.SetLinger(0)
 	}
 	if reset || !c.writing.TryLock() {
@@ -58,9 +84,9 @@ func (c *tlsConn) Cut(reset bool) {
 		return
 	}
 	defer c.writing.Unlock()
-	c.raw.SetWriteDeadline(time.Now().Add(closeNotifyTime))
+	c.raw.Conn.SetWriteDeadline(time.Now().Add(closeNotifyTime))
 	c.Conn.CloseWrite() // an error before the handshake, nothing after the first time
-	closeOrderly(c.raw)
+	closeOrderly(c.raw.Conn)
 }
 
 // Close is Cut without a reset.
