@@ -82,9 +82,10 @@ func TestRunRefuses(t *testing.T) {
 		{"bwrap argument that is not about files", []string{"--bwrap-arg", "--share-net", "true"}, "--share-net"},
 		{"log in a missing directory", []string{"--log", "/nonexistent/log", "true"}, "no such file or directory; make its directory first"},
 		{"transparent", []string{"--transparent", "true"}, "does not have --transparent"},
-		{"external", []string{"--external", "squid", "true"}, "does not have --external"},
-		{"external command", []string{"--external-cmd", "squid", "true"}, "does not have --external-cmd"},
-		{"upstream", []string{"--upstream=http://u", "true"}, "does not have --upstream"},
+		{"external", []string{"--external", "haproxy", "true"}, "--external: "},
+		{"external command", []string{"--external-cmd", "/nonexistent/proxy {port}", "true"}, "/nonexistent/proxy"},
+		{"upstream", []string{"--upstream=ftp://u", "true"}, "--upstream: upstream URL: "},
+		{"upstream of the environment, which has none", []string{"--upstream=env", "true"}, "the environment names no upstream"},
 		{"unknown option", []string{"--alow", "a.com", "true"}, "did you mean --allow?"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -163,12 +163,18 @@ func print(s Streams, w io.Writer, text string) int {
 // Which of our packages it comes from tells a user nothing.
 func complain(w io.Writer, err error) {
 	for _, one := range flatten(err) {
-		text := one.Error()
-		for _, name := range []string{"bridge: ", "proxycore: "} {
-			text = strings.TrimPrefix(text, name)
-		}
-		fmt.Fprintf(w, "sallyport: %s\n", text)
+		fmt.Fprintf(w, "sallyport: %s\n", wording(one))
 	}
+}
+
+// wording is the text of an error as it is shown. No message of ours shows a URL with a
+// password knowingly; one that quotes what stands where it does not belong hides it here.
+func wording(err error) string {
+	text := err.Error()
+	for _, name := range []string{"bridge: ", "proxycore: ", "external: ", "trust: "} {
+		text = strings.TrimPrefix(text, name)
+	}
+	return withoutUserinfo(text)
 }
 
 // flatten takes errors.Join apart, and leaves alone an error that merely wraps

@@ -134,9 +134,6 @@ func TestCommandLine(t *testing.T) {
 		{"proxy with a command", []string{"proxy", "--", "curl"}, 2, "", "takes no arguments"},
 		{"proxy with nothing to listen on", []string{"proxy", "--listen", "none"}, 2, "", "needs --socket"},
 		{"proxy for everybody", []string{"proxy", "--listen", "0.0.0.0:0"}, 2, "", "--allow-remote"},
-		{"proxy --upstream", []string{"proxy", "--upstream", "http://u:3128"}, 2, "", "does not have --upstream"},
-		{"proxy --external", []string{"proxy", "--external", "squid"}, 2, "", "does not have --external"},
-		{"proxy --external-cmd", []string{"proxy", "--external-cmd", "squid"}, 2, "", "does not have --external-cmd"},
 		{"proxy --transparent", []string{"proxy", "--transparent"}, 2, "", "does not have --transparent"},
 		{"proxy with an option of run", []string{"proxy", "--sandbox", "none"}, 2, "", "--sandbox is an option of sallyport run"},
 	} {

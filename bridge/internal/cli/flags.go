@@ -98,20 +98,12 @@ type laterFlags struct{ given []string }
 // define adds the options of later versions. They are known to every subcommand that
 // starts a proxy, so that each of them says the same.
 func (l *laterFlags) define(set *pflag.FlagSet) {
-	l.add(set, "transparent", false)
-	l.add(set, "external", true)
-	l.add(set, "external-cmd", true)
-	l.add(set, "upstream", true)
+	l.add(set, "transparent")
 }
 
-// add defines the option so that it parses; value says whether it takes one.
-func (l *laterFlags) add(set *pflag.FlagSet, name string, value bool) {
-	seen := func(string) error { l.given = append(l.given, "--"+name); return nil }
-	if value {
-		set.Func(name, "", seen)
-	} else {
-		set.BoolFunc(name, "", seen)
-	}
+// add defines an option without a value so that it parses.
+func (l *laterFlags) add(set *pflag.FlagSet, name string) {
+	set.BoolFunc(name, "", func(string) error { l.given = append(l.given, "--"+name); return nil })
 	set.Lookup(name).Hidden = true
 }
 
@@ -128,6 +120,14 @@ func flagError(set *pflag.FlagSet, err error) error {
 	var unknown *pflag.NotExistError
 	if !errors.As(err, &unknown) {
 		return err
+	}
+	if short := unknown.GetSpecifiedShortnames(); len(short) > 1 {
+		// pflag shows the whole word, with what may be a URL with a password behind the name.
+		name := strings.FieldsFunc(short, func(r rune) bool { return (r < 'a' || r > 'z') && r != '-' })
+		if len(name) > 0 && set.Lookup(name[0]) != nil {
+			return fmt.Errorf("unknown shorthand flags; options begin with two dashes: did you mean --%s?", name[0])
+		}
+		return errors.New("unknown shorthand flags; options begin with two dashes")
 	}
 	var names []string
 	set.VisitAll(func(f *pflag.Flag) {
@@ -152,6 +152,9 @@ func emptyValues(set *pflag.FlagSet) error {
 	var problems []error
 	set.Visit(func(f *pflag.Flag) {
 		empty := f.Value.Type() == "string" && f.Value.String() == ""
+		if w, ok := f.Value.(*word); ok {
+			empty = w.empty()
+		}
 		if list, ok := f.Value.(pflag.SliceValue); ok && f.Name != "bwrap-arg" { // whose words may be empty
 			empty = slices.Contains(list.GetSlice(), "")
 		}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"os"
 
 	"github.com/sallyport-dev/sallyport/bridge/internal/decisionlog"
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -35,4 +36,14 @@ func warn(w io.Writer, f *proxycore.Filter) {
 // quotes every value, so a message cannot forge another.
 func logger(w io.Writer, level slog.Level) *slog.Logger {
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: level}))
+}
+
+// openOutput opens a file for the output of a proxy of the user's own. A new file gets mode
+// 0600, as it may say who was talked to.
+func openOutput(name string) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("%s: cannot be opened for appending: %w", name, withoutPath(err))
+	}
+	return f, nil
 }

@@ -22,6 +22,7 @@ type policyFlags struct {
 	dev         bool
 	files       []string
 	pins        pinList
+	upstream    upstreamFlags // not defined for check, which sends nothing
 }
 
 // define adds the options to set.
@@ -38,6 +39,9 @@ func (f *policyFlags) define(set *pflag.FlagSet) {
 type policy struct {
 	filter *proxycore.Filter
 	hosts  map[string][]netip.Addr
+	// upstream says which proxy to go through. It decides nothing: what is allowed is the
+	// same with and without.
+	upstream upstreamSettings
 }
 
 // load reads the files and compiles the policy. It can be called again to
@@ -47,6 +51,7 @@ func (f *policyFlags) load() (*policy, error) {
 	deny, denyErr := f.deny.load()
 	pins := slices.Clone(f.pins)
 	problems := []error{allowErr, denyErr}
+	var upstreams []*policyfile.Upstream
 	for _, name := range f.files {
 		file, err := policyfile.Load(name)
 		if err != nil {
@@ -56,6 +61,9 @@ func (f *policyFlags) load() (*policy, error) {
 		allow = append(allow, file.Allow...)
 		deny = append(deny, file.Deny...)
 		pins = append(pins, file.Resolve...)
+		if file.Upstream != nil {
+			upstreams = append(upstreams, file.Upstream)
+		}
 	}
 	if f.dev {
 		for _, text := range proxycore.DefaultDevAllowlist() {
@@ -64,12 +72,14 @@ func (f *policyFlags) load() (*policy, error) {
 	}
 	hosts, err := pinned(pins)
 	problems = append(problems, err)
+	upstream, err := f.upstream.load(upstreams)
+	problems = append(problems, err)
 	filter, err := proxycore.NewFilter(proxycore.Policy{Allow: texts(allow), Deny: texts(deny)})
 	problems = append(problems, placed(err, slices.Concat(allow, deny)))
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	return &policy{filter, hosts}, nil
+	return &policy{filter, hosts, upstream}, nil
 }
 
 // load returns the list with its files read.

@@ -31,6 +31,7 @@ type proxy struct {
 	listen      string
 	allowRemote bool
 	socket      string
+	external    externalFlags
 	later       laterFlags
 }
 
@@ -41,6 +42,8 @@ func newProxy() flagged {
 	p.set.StringVar(&p.listen, "listen", "127.0.0.1:0", "listen on `ADDR:PORT`; port 0 lets the system choose, none listens on no port")
 	p.set.BoolVar(&p.allowRemote, "allow-remote", false, "let --listen name an address that other machines can reach")
 	p.set.StringVar(&p.socket, "socket", "", "listen on a Unix socket made at `PATH` as well")
+	p.policy.upstream.define(p.set)
+	p.external.define(p.set)
 	p.later.define(p.set)
 	return p
 }
@@ -52,6 +55,8 @@ type ready struct {
 	Addr   string `json:"addr"`   // "" without a TCP listener
 	Port   int    `json:"port"`   // 0 without a TCP listener
 	Socket string `json:"socket"` // "" without --socket
+	// CABundle is the PEM file that clients must trust, "" if nothing intercepts TLS.
+	CABundle string `json:"ca_bundle"`
 }
 
 // run runs the proxy until a signal ends it or it dies.
@@ -73,6 +78,12 @@ func (p *proxy) run(s Streams, args []string) int {
 		complain(s.Stderr, err)
 		return exitUsage
 	}
+	b, err := prepare(pol, &p.external)
+	if err != nil {
+		complain(s.Stderr, err)
+		return exitUsage
+	}
+	defer b.close()
 	log, err := openLog(s, p.log)
 	if err != nil {
 		complain(s.Stderr, err)
@@ -80,11 +91,11 @@ func (p *proxy) run(s Streams, args []string) int {
 	}
 	defer log.Close()
 	warn(s.Stderr, pol.filter)
-	return p.serve(s, at, pol, log)
+	return p.serve(s, at, pol, b, log)
 }
 
 // serve starts the proxy, says where it is, and waits for its end.
-func (p *proxy) serve(s Streams, at listenAddr, pol *policy, log *decisionlog.Log) int {
+func (p *proxy) serve(s Streams, at listenAddr, pol *policy, b *backend, log *decisionlog.Log) int {
 	sigs := make(chan os.Signal, 16)
 	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(sigs)
@@ -96,13 +107,13 @@ func (p *proxy) serve(s Streams, at listenAddr, pol *policy, log *decisionlog.Lo
 	if p.log == "" {
 		record = denialsTo(ops)
 	}
-	h, err := p.start(at, proxycore.Config{Filter: pol.filter, Hosts: pol.hosts, Logger: ops, Record: record})
+	h, err := p.start(at, b, proxycore.Config{Filter: pol.filter, Hosts: pol.hosts, Logger: ops, Record: record})
 	if err != nil {
 		complain(s.Stderr, err)
 		return exitFailed
 	}
 	defer h.Close()
-	line, _ := json.Marshal(ready{h.Addr(), h.Port(), h.SocketPath()})
+	line, _ := json.Marshal(ready{h.Addr(), h.Port(), h.SocketPath(), h.CABundle()})
 	if _, err := s.Stdout.Write(append(line, '\n')); err != nil {
 		complain(s.Stderr, fmt.Errorf("saying that the proxy is ready: %w", err))
 		return exitFailed
@@ -113,11 +124,11 @@ func (p *proxy) serve(s Streams, at listenAddr, pol *policy, log *decisionlog.Lo
 	return p.wait(s, h, pol, sigs, ops)
 }
 
-// start starts the built-in proxy and, if asked for, the socket in front of it.
-func (p *proxy) start(at listenAddr, cfg proxycore.Config) (*proxycore.Handle, error) {
+// start starts the built-in proxy, what is behind it and, if asked for, the socket in front of it.
+func (p *proxy) start(at listenAddr, b *backend, cfg proxycore.Config) (*proxycore.Handle, error) {
 	// Starting is bounded by the libraries, in seconds, and undone on failure.
 	ctx := context.Background()
-	h, err := proxycore.BuiltIn{Config: cfg, Addr: at.host, Port: at.port}.Start(ctx)
+	h, err := b.start(ctx, proxycore.BuiltIn{Config: cfg, Addr: at.host, Port: at.port})
 	if err != nil || p.socket == "" {
 		return h, err
 	}
@@ -147,12 +158,17 @@ func (p *proxy) reload(h *proxycore.Handle, old *policy, ops *slog.Logger) {
 	fresh, err := p.policy.load()
 	if err != nil {
 		for _, one := range flatten(err) {
-			ops.Error(kept, "error", one)
+			ops.Error(kept, "error", wording(one))
 		}
 		return
 	}
 	if !reflect.DeepEqual(fresh.hosts, old.hosts) {
 		ops.Error(kept, "error", "resolve has changed, which takes a restart")
+		return
+	}
+	if !fresh.upstream.same(old.upstream) {
+		// Tunnels through the old one would go on, and what was meant for the new one with them.
+		ops.Error(kept, "error", "upstream has changed, which takes a restart")
 		return
 	}
 	if err := h.SetFilter(fresh.filter); err != nil {

@@ -1,0 +1,267 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/sallyport-dev/sallyport/external"
+	"github.com/sallyport-dev/sallyport/external/trust"
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// backend is the proxy that a subcommand starts: the built-in one, which filters, alone or with
+// another one behind it.
+type backend struct {
+	upstream  *proxycore.Upstream                                 // nil: none, or route
+	route     func(proxycore.Target) (*proxycore.Upstream, error) // nil: none
+	launch    func(context.Context) (*proxycore.Handle, error)    // nil: no external proxy
+	chain     external.ChainOptions
+	ca        string    // PEM file of the external proxy's CA, if it was named
+	intercept bool      // whether the external proxy intercepts TLS
+	output    io.Closer // nil: none
+	secret    string    // name of the variable with the credentials, or ""
+	hide      []string  // files and sockets that a sandbox must not see
+	dir       string    // private directory, made by start, or ""
+}
+
+// prepare checks the options about other proxies against each other and reads what they name.
+func prepare(p *policy, ext *externalFlags) (*backend, error) {
+	if err := ext.check(p.upstream); err != nil {
+		return nil, err
+	}
+	return newBackend(p.upstream, ext)
+}
+
+// newBackend reads everything that the settings name, so that what is wrong with it is
+// known before anything is started. The caller closes it.
+func newBackend(up upstreamSettings, ext *externalFlags) (*backend, error) {
+	b := &backend{}
+	cred, err := b.credentials(up)
+	if err != nil {
+		return nil, err
+	}
+	if ext.which() != nil {
+		err = b.useExternal(up, cred, ext)
+	} else if up.url.given() {
+		err = b.useUpstream(up, cred)
+	}
+	if err != nil {
+		return nil, errors.Join(err, b.close())
+	}
+	return b, nil
+}
+
+// credentials reads those that the settings name, nil for none.
+func (b *backend) credentials(up upstreamSettings) (*credentials, error) {
+	if !up.credentials.given() {
+		return nil, nil
+	}
+	cred, err := readCredentials(up.credentials)
+	if err != nil {
+		return nil, err
+	}
+	if name, ok := strings.CutPrefix(up.credentials.value, envPrefix); ok {
+		b.secret = name
+	} else if path := hiddenFile(up.credentials.value); path != "" {
+		b.hide = append(b.hide, path)
+	}
+	return &cred, nil
+}
+
+// useUpstream has the built-in proxy go through an upstream.
+func (b *backend) useUpstream(up upstreamSettings, cred *credentials) error {
+	lookup := up.lookupOr(proxycore.LookupUpstream)
+	if up.url.value == fromEnvironment {
+		return b.useEnvironment(up, cred, lookup)
+	}
+	u, err := proxycore.ParseUpstream(up.url.value)
+	if err == nil && cred != nil {
+		u, err = u.WithCredentials(cred.user, cred.password)
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", up.url.source, err)
+	}
+	b.upstream = u.WithLookup(lookup)
+	if path, ok := strings.CutPrefix(up.url.value, unixPrefix); ok {
+		b.hide = append(b.hide, path)
+	}
+	return nil
+}
+
+// useEnvironment has the built-in proxy go where the proxy variables of this process point.
+func (b *backend) useEnvironment(up upstreamSettings, cred *credentials, lookup proxycore.Lookup) error {
+	env := os.Environ()
+	route, err := proxycore.UpstreamFromEnvironment(env)
+	if err != nil {
+		return fmt.Errorf("%s %s: %w", up.url.source, fromEnvironment, err)
+	}
+	if cred != nil && slices.ContainsFunc(env, namesUserinfo) {
+		return fmt.Errorf("%s: a proxy variable of the environment holds credentials, too; leave one of the two out", up.credentials.source)
+	}
+	b.route = func(t proxycore.Target) (*proxycore.Upstream, error) {
+		u, err := route(t)
+		if err == nil && u != nil && cred != nil {
+			u, err = u.WithCredentials(cred.user, cred.password)
+		}
+		if err != nil || u == nil {
+			return nil, err
+		}
+		return u.WithLookup(lookup), nil
+	}
+	return nil
+}
+
+// namesUserinfo reports whether an entry of an environment is a proxy variable with credentials.
+func namesUserinfo(entry string) bool {
+	name, value, _ := strings.Cut(entry, "=")
+	switch strings.ToUpper(name) {
+	case "HTTPS_PROXY", "ALL_PROXY":
+		return strings.Contains(value, "@")
+	}
+	return false
+}
+
+// useExternal prepares the start of the external proxy, or the way to one that runs.
+func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *externalFlags) error {
+	b.chain.Lookup = up.lookupOr(proxycore.LookupHere)
+	if ext.ca.given() {
+		path, err := filepath.Abs(ext.ca.value())
+		if err != nil {
+			return fmt.Errorf("%s: %w", ext.ca.flag, err)
+		}
+		b.ca, b.intercept = path, true
+	}
+	if ext.addr.given() {
+		e, err := ext.existing()
+		if err != nil {
+			return err
+		}
+		e.CABundle, e.Unfiltered = b.ca, true
+		if e.Socket != "" {
+			b.hide = append(b.hide, e.Socket)
+		}
+		b.launch = func(ctx context.Context) (*proxycore.Handle, error) { return external.Attach(ctx, e) }
+		return nil
+	}
+	spec, err := ext.spec(up, cred)
+	if err != nil {
+		return err
+	}
+	if b.ca != "" {
+		spec.CABundle = b.ca
+	}
+	b.intercept = spec.CABundle != ""
+	b.chain.User, b.chain.Password = spec.Credentials()
+	if ext.log.given() {
+		w, err := openOutput(ext.log.value())
+		if err != nil {
+			return fmt.Errorf("%s: %w", ext.log.flag, err)
+		}
+		spec.Output, b.output = w, w
+	}
+	b.launch = spec.Start
+	return nil
+}
+
+// spec is how the external proxy is started. It admits everything: the built-in one in front of
+// it is the filter.
+func (f *externalFlags) spec(up upstreamSettings, cred *credentials) (external.Spec, error) {
+	if f.cmd.given() {
+		argv, err := f.argv()
+		socket := strings.Contains(strings.Join(argv, "\x00"), "{socket}")
+		return external.Spec{Argv: argv, Unfiltered: true, Socket: socket}, err
+	}
+	p, err := f.lookupPreset()
+	if err != nil {
+		return external.Spec{}, err
+	}
+	upstream := up.url.value
+	if cred != nil {
+		u, err := url.Parse(upstream)
+		if err != nil {
+			return external.Spec{}, fmt.Errorf("%s: the upstream is not a URL", up.url.source)
+		}
+		u.User = url.UserPassword(cred.user, cred.password)
+		upstream = u.String()
+	}
+	spec, err := p.Spec(external.Policy{Unfiltered: true, Upstream: upstream})
+	if err != nil {
+		return external.Spec{}, fmt.Errorf("%s: %w", f.preset.flag, err)
+	}
+	return spec, nil
+}
+
+// start starts the proxy, or both. Closing the handle ends both. On an error nothing is left but
+// what close removes.
+func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycore.Handle, error) {
+	built.Config.Upstream, built.Config.Route = b.upstream, b.route
+	if b.launch == nil {
+		return built.Start(ctx)
+	}
+	if !b.intercept {
+		return external.Chain(ctx, built, b.launch, b.chain)
+	}
+	dir, err := os.MkdirTemp("", "sallyport-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory for the certificates: %w", err)
+	}
+	b.dir = dir
+	// The bundle is written when the external proxy runs, since that may make its CA only now, and
+	// before the built-in one does, so nobody is told of it before it is there.
+	b.chain.CABundle = filepath.Join(dir, "ca-bundle.pem")
+	if hasJava() {
+		built.JavaTrustStore = filepath.Join(dir, "truststore.p12")
+	}
+	return external.Chain(ctx, built, func(ctx context.Context) (*proxycore.Handle, error) {
+		h, err := b.launch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
+		return h, nil
+	}, b.chain)
+}
+
+// writeTrust makes the files by which programs trust the external proxy, where they were said
+// to be. store is "" where nothing would read it.
+func writeTrust(ca, bundle, store string) error {
+	dir := filepath.Dir(bundle)
+	path, err := trust.Bundle(dir, ca)
+	if err == nil && path != bundle {
+		err = fmt.Errorf("the certificates are in %s, and clients were told of %s", path, bundle)
+	}
+	if err != nil || store == "" {
+		return err
+	}
+	if path, err = trust.TrustStore(dir, bundle); err == nil && path != store {
+		err = fmt.Errorf("the trust store is %s, and clients were told of %s", path, store)
+	}
+	return err
+}
+
+// close removes what start has made, and closes what newBackend has opened. The proxy must be
+// closed before. It is idempotent.
+func (b *backend) close() error {
+	var problems []error
+	if b.dir != "" {
+		problems = append(problems, os.RemoveAll(b.dir))
+		b.dir = ""
+	}
+	if b.output != nil {
+		problems = append(problems, b.output.Close())
+		b.output = nil
+	}
+	return errors.Join(problems...)
+}
