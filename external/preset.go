@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/external/internal/presetrules"
+	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
 // ErrNotInstalled is returned by [Preset.Spec] when the program is not there. The
@@ -202,6 +203,7 @@ func (p Preset) rendered(policy Policy) (Spec, error) {
 		return Spec{}, err
 	}
 	spec.Unfiltered, spec.credentials = policy.Unfiltered, r.secret
+	spec.Probe = deniedTarget(policy)
 	return spec, nil
 }
 
@@ -243,4 +245,24 @@ func findProgram(name string) (string, error) {
 		return "", err
 	}
 	return sbin[i] + name, nil
+}
+
+// deniedTargets are what hardly any policy admits: addresses that nobody has.
+var deniedTargets = []string{"192.0.2.1:443", "[2001:db8::1]:443", "203.0.113.1:9", "240.0.0.1:9", "255.255.255.255:9", "[ff0e::1]:9"}
+
+// deniedTarget returns the target by which a start tells whether the proxy filters: the usual
+// one, unless the policy admits every name.
+func deniedTarget(policy Policy) string {
+	filter, err := proxycore.NewFilter(proxycore.Policy{Allow: policy.Allow, Deny: policy.Deny})
+	if err != nil {
+		return ""
+	}
+	refused := func(text string) bool {
+		target, err := proxycore.ParseTarget(text)
+		return err == nil && !filter.Decide(target).Allowed
+	}
+	if i := slices.IndexFunc(deniedTargets, refused); !refused("probe.invalid:443") && i >= 0 {
+		return deniedTargets[i]
+	}
+	return ""
 }

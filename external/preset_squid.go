@@ -62,14 +62,17 @@ acl host-field req_header Host .
 acl body req_header Transfer-Encoding .
 acl body-length req_header Content-Length [^0]
 acl own-port port {port}
-acl loopback dst 127.0.0.0/8 ::1 0.0.0.0 ::
+acl literal-4 dstdom_regex -n \.
+acl literal-6 dstdom_regex -n :
+acl loopback-4 dst 127.0.0.0/8 0.0.0.0
+acl loopback-6 dst ::1 ::
 
 http_access deny !CONNECT
 deny_info 405:ERR_ACCESS_DENIED CONNECT
 reply_header_add Allow "CONNECT" !CONNECT
 http_access deny !literal !name
 deny_info 400:ERR_ACCESS_DENIED name
-http_access deny long-label !literal
+http_access deny !literal long-label
 deny_info 400:ERR_ACCESS_DENIED long-label
 http_access deny !short
 deny_info 400:ERR_ACCESS_DENIED short
@@ -190,7 +193,7 @@ func (s *squid) filter() {
 	s.line("http_access deny !%s", listed)
 	if s.upstream == nil {
 		s.line("acl resolved dst all\nhttp_access deny !resolved\ndeny_info 502:ERR_DNS_FAIL resolved")
-		s.line("http_access deny own-port loopback")
+		s.line("http_access deny own-port loopback-4\nhttp_access deny own-port loopback-6")
 		s.guard()
 	}
 	s.access("deny", deniedAddresses)
@@ -271,9 +274,10 @@ func (s *squid) deniedAddresses() []string {
 	var lists []string
 	for i, r := range presetrules.Addresses(s.rules.Deny) {
 		id := fmt.Sprintf("deny-addresses-%d", i)
-		s.spans(id, presetrules.Denied(r.Prefix))
 		s.line("acl %s-port port %s", id, portList(r.Ports))
-		lists = append(lists, id+" "+id+"-port")
+		for _, part := range s.spans(id, presetrules.Denied(r.Prefix)) {
+			lists = append(lists, id+"-port "+part)
+		}
 	}
 	return lists
 }
@@ -282,18 +286,16 @@ func (s *squid) deniedAddresses() []string {
 func (s *squid) literals() {
 	var lists []string
 	for i, r := range presetrules.Addresses(s.rules.Allow) {
-		spans := presetrules.Literal(r.Prefix)
-		if len(spans) == 0 {
-			continue
-		}
 		id := fmt.Sprintf("allow-addresses-%d", i)
-		s.spans(id, spans)
 		s.line("acl %s-port port %s", id, portList(r.Ports))
-		lists = append(lists, "literal "+id+" "+id+"-port")
+		for _, part := range s.spans(id, presetrules.Literal(r.Prefix)) {
+			// The family is that of the text: to Squid 0.0.0.0 is less than any address.
+			lists = append(lists, "literal literal"+part[len(id):]+" "+id+"-port "+part)
+		}
 	}
 	if len(lists) > 0 {
 		// Not to itself: it could not tell such a request from a client's.
-		s.line("http_access deny literal own-port loopback")
+		s.line("http_access deny literal own-port loopback-4\nhttp_access deny literal own-port loopback-6")
 	}
 	s.access("allow", lists)
 	s.line("http_access deny literal")
@@ -311,20 +313,33 @@ func (s *squid) guard() {
 			}
 		}
 		id := fmt.Sprintf("guarded-%d", i)
-		s.spans(id, presetrules.Guarded(admitted))
-		s.line("acl %s-port port %s\nhttp_access deny %s-port %s", id, presetrules.PortText(class), id, id)
+		s.line("acl %s-port port %s", id, presetrules.PortText(class))
+		for _, part := range s.spans(id, presetrules.Guarded(admitted)) {
+			s.line("http_access deny %s-port %s", id, part)
+		}
 	}
 }
 
-// spans writes a list of addresses.
-func (s *squid) spans(id string, spans []presetrules.Span) {
+// spans writes a list of addresses for each family and returns the names of the two,
+// or of the one that is not empty. In one list Squid would take 0.0.0.0 for a part of
+// IPv6 spans, and drop these.
+func (s *squid) spans(id string, spans []presetrules.Span) []string {
+	var parts []string
 	for _, span := range spans {
+		part := id + "-6"
+		if span.First.Is4() {
+			part = id + "-4"
+		}
+		if !slices.Contains(parts, part) {
+			parts = append(parts, part)
+		}
 		if span.First == span.Last {
-			s.line("acl %s dst %s", id, span.First)
+			s.line("acl %s dst %s", part, span.First)
 		} else if p := span.Prefixes(); len(p) == 1 {
-			s.line("acl %s dst %s", id, p[0])
+			s.line("acl %s dst %s", part, p[0])
 		} else {
-			s.line("acl %s dst %s-%s", id, span.First, span.Last)
+			s.line("acl %s dst %s-%s", part, span.First, span.Last)
 		}
 	}
+	return parts
 }
