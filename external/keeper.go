@@ -37,6 +37,9 @@ type keeper struct {
 
 // newKeeper takes a place for s. cleanUp gives it back.
 func newKeeper(s Spec, c clock) (*keeper, error) {
+	if s.Output != nil {
+		s.Output = &inTurn{w: s.Output}
+	}
 	k := &keeper{spec: s, clock: c, watched: make(chan struct{}), conns: make(map[net.Conn]struct{})}
 	k.ctx, k.stop = context.WithCancel(context.Background())
 	var err error

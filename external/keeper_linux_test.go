@@ -115,6 +115,56 @@ func TestRestart(t *testing.T) {
 	}
 }
 
+// What a dead proxy left behind is gone before the next one starts, and Close ends
+// what a deaf one has around it in its second life too. Its output is written on.
+func TestRestartEndsTheTree(t *testing.T) {
+	t.Parallel()
+	for _, behaviour := range []string{"fork", "fork-setsid", "fork-orphan", "flood"} {
+		t.Run(behaviour, func(t *testing.T) {
+			t.Parallel()
+			mark, clock, pidFile := testMark(t), newHandClock(), filepath.Join(t.TempDir(), "pid")
+			h := startWith(t, clock, Spec{
+				Argv: fake(t, behaviour, "", pidFile), Env: []string{mark}, Output: io.Discard,
+				Restart: &Restart{}, StopGrace: 50 * time.Millisecond,
+			})
+			first := 0
+			if behaviour != "flood" {
+				first = readPid(t, pidFile)
+				_ = os.Remove(pidFile)
+			}
+			killLeader(t, mark)
+			<-clock.pauses
+			if first != 0 && exists(first) {
+				t.Errorf("grandchild %d of the first child is left", first)
+			}
+			clock.goOn <- struct{}{}
+			await(t, "the proxy is back", func() bool { return h.Ready() == nil })
+			if behaviour != "flood" {
+				readPid(t, pidFile)
+			}
+			if got := connectStatus(t, h, "github.com:443"); got != 200 {
+				t.Errorf("CONNECT = %d; want 200", got)
+			}
+			if err := h.Close(); err != nil {
+				t.Error(err)
+			}
+			if left := carriers(mark); len(left) > 0 {
+				t.Errorf("processes %v are left", left)
+			}
+		})
+	}
+}
+
+// killLeader kills the child itself, of the processes with mark.
+func killLeader(t *testing.T, mark string) {
+	t.Helper()
+	for _, pid := range carriers(mark) {
+		if s, err := readStat(pid); err == nil && s.parent == os.Getpid() {
+			_ = unix.Kill(pid, unix.SIGKILL)
+		}
+	}
+}
+
 // What does not come back is given up, for the reason of the last try.
 func TestRestartGivesUp(t *testing.T) {
 	t.Parallel()

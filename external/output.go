@@ -109,7 +109,7 @@ func (o *output) saysInUse() bool {
 	o.mu.Lock()
 	text := strings.ToLower(string(o.tail))
 	o.mu.Unlock()
-	for _, words := range []string{"in use", "eaddrinuse", "errno 98", "(98)"} {
+	for _, words := range []string{"already in use", "address in use", "port in use", "is in use", "eaddrinuse", "errno 98", "(98)"} {
 		if strings.Contains(text, words) {
 			return true
 		}
@@ -127,6 +127,19 @@ func printable(r rune) rune {
 		return ' '
 	}
 	return '\uFFFD'
+}
+
+// inTurn lets the outputs of children that follow one another share a writer, even
+// when one got stuck in it.
+type inTurn struct {
+	mu sync.Mutex
+	w  io.Writer
+}
+
+func (t *inTurn) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.w.Write(p)
 }
 
 // sink passes output on to a writer that may be slow or stuck.

@@ -27,6 +27,9 @@ const (
 	leastProbe = time.Second
 )
 
+// errUnreachable says that there was no connection to ask over.
+var errUnreachable = errors.New("cannot be connected to")
+
 // probe is the question that a proxy must say no to.
 type probe struct {
 	target      string // host:port; "" for a name that nobody has
@@ -77,7 +80,7 @@ func (p *probe) ask(ctx context.Context, name string, at endpoint) error {
 		}
 		return fmt.Errorf("external: %w: %s at %s accepts connections but did not answer a CONNECT to %s in time; see whether it is an HTTP proxy and can answer without asking others", ErrStartTimeout, name, at, target)
 	case err != nil:
-		return fmt.Errorf("external: asking %s at %s for %s: %w", name, at, target, err)
+		return fmt.Errorf("external: %s at %s: %w: %w", name, at, errUnreachable, err)
 	}
 	return p.judge(name, target, status)
 }

@@ -52,7 +52,8 @@ func (p *process) awaitReady(ctx context.Context, r readiness) (endpoint, error)
 	}
 	poll := time.NewTimer(firstPoll)
 	defer poll.Stop()
-	strangers, over, asked := 0, false, false
+	strangers := 0
+	var over, final, asked bool // final: asked for the last time, whatever comes
 	for wait := firstPoll; ; wait = min(2*wait, lastPoll) {
 		select {
 		case <-p.done:
@@ -82,12 +83,13 @@ func (p *process) awaitReady(ctx context.Context, r readiness) (endpoint, error)
 				ErrStranger, found.stranger, r.at, p.name, quoteOutput(p.out.lastLines()))
 		case ready && (asked || r.probe == nil):
 			return found.at, nil
-		case ready:
-			if err := p.ask(ctx, r, found.at, began); err != nil {
+		case ready && !final:
+			final = over
+			if asked, err = p.ask(ctx, r, found.at, began); err != nil {
 				return endpoint{}, err
 			}
 			// A crash is no refusal: the child has to be listening still.
-			asked, wait = true, firstPoll
+			wait = firstPoll
 		case over:
 			return endpoint{}, p.lateError(r, found)
 		case r.held && !found.at.valid() && p.out.saysInUse():
@@ -98,8 +100,8 @@ func (p *process) awaitReady(ctx context.Context, r readiness) (endpoint, error)
 }
 
 // ask puts the probe to the child within what is left of its time. A child that
-// ends meanwhile is left to the caller's next look.
-func (p *process) ask(ctx context.Context, r readiness, at endpoint, began time.Time) error {
+// ends meanwhile or takes no connection is left to the caller's next look.
+func (p *process) ask(ctx context.Context, r readiness, at endpoint, began time.Time) (asked bool, err error) {
 	limit := defaultStartTimeout
 	if r.limit > 0 {
 		limit = max(r.limit-time.Since(began), leastProbe)
@@ -117,16 +119,18 @@ func (p *process) ask(ctx context.Context, r readiness, at endpoint, began time.
 		case <-ctx.Done():
 		}
 	}()
-	err := r.probe.ask(ctx, p.name, at)
+	err = r.probe.ask(ctx, p.name, at)
 	gone(nil)
 	<-watched
-	if errors.Is(err, ErrOpen) || err == nil {
-		return err
+	switch {
+	case err == nil:
+		return true, nil
+	case errors.Is(err, ErrOpen):
+		return false, err
+	case isClosed(p.done) || errors.Is(err, errUnreachable):
+		return false, nil
 	}
-	if isClosed(p.done) {
-		return nil
-	}
-	return fmt.Errorf("%w%s", err, quoteOutput(p.out.lastLines()))
+	return false, fmt.Errorf("%w%s", err, quoteOutput(p.out.lastLines()))
 }
 
 var errChildEnded = errors.New("the proxy ended")
@@ -135,6 +139,8 @@ var errChildEnded = errors.New("the proxy ended")
 func (p *process) lateError(r readiness, last listening) error {
 	var missing string
 	switch {
+	case last.at.valid() && bundleExists(r.bundle):
+		missing = fmt.Sprintf("listens on %s, too late to be asked or without taking connections; raise StartTimeout", r.at)
 	case last.at.valid():
 		missing = fmt.Sprintf("listens, but the CA bundle %s does not exist; correct CABundle", r.bundle)
 	case last.unseen:

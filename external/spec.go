@@ -109,7 +109,7 @@ type Spec struct {
 	credentials *credentials
 
 	// Output, if non-nil, receives what the child writes to stdout and stderr. It
-	// is written to from one goroutine. A Write that blocks loses output and never
+	// is never written to twice at a time. A Write that blocks loses output and never
 	// holds up the child; after a Write fails nothing more is written.
 	Output io.Writer
 }
