@@ -37,7 +37,7 @@ var (
 	// noProxyVars are set to the list of direct hosts.
 	noProxyVars = []string{"NO_PROXY", "no_proxy"}
 	// caVars are set to CABundle. In this order: OpenSSL and with it Python, Ruby
-	// and PHP, also Go, HTTPX and Cargo; curl; git; Python's Requests; Node and Deno; Cargo;
+	// and PHP, also Go, HTTPX, Cargo and uv; curl; git; Python's Requests; Node and Deno; Cargo;
 	// pip; AWS; Deno; gRPC; npm; Hex; Nix; gcloud. There is no variable for wget with
 	// GnuTLS, nor for PHP's curl extension.
 	caVars = []string{

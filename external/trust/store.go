@@ -17,7 +17,7 @@ import (
 // removes the file.
 //
 // It is PKCS#12 (RFC 7292) without password: neither encrypted nor authenticated,
-// like a PEM file. Java then needs no javax.net.ssl.trustStorePassword and takes
+// like a PEM file, and as the JDK's own is since version 18. Java then needs no javax.net.ssl.trustStorePassword and takes
 // any; an encrypted one without its password would be an empty store, in silence.
 func TrustStore(dir, bundle string) (path string, err error) {
 	certs, err := readRoots(bundle)
