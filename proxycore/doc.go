@@ -27,7 +27,19 @@
 // Never dialled, whatever the patterns say: the proxy's own listeners. Dialled
 // only with an address pattern: special-purpose addresses, and the addresses of
 // the host's own interfaces. Names are asked absolutely, localhost never is, and
-// the proxy variables of the process's own environment are not looked at.
+// the proxy variables of the process's own environment are not looked at unless
+// [UpstreamFromEnvironment] is asked to.
+//
+// # Going through another proxy
+//
+// With [Config].Upstream (or Route) every connection goes through another proxy,
+// made by [ParseUpstream]: an HTTP one, in the clear, inside TLS or over a Unix
+// socket, or a SOCKS 5 one. The policy is applied here first, and the upstream
+// sees nothing of what it refuses. There is no way past an upstream: when it fails,
+// the request fails. By default it is sent the name, and then nobody here judges
+// the address; see [Lookup]. The upstream itself is no target, nor is this proxy its
+// own upstream; a longer circle of proxies is not noticed, but ends with DialTimeout
+// or [Config].MaxConns.
 //
 // # When something fails
 //
