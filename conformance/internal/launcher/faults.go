@@ -15,6 +15,7 @@ const (
 	OpenAccepted      refproxy.Fault = "open-accepted"      // nobody asks whether the program filters
 	ExposedAccepted   refproxy.Fault = "exposed-accepted"   // the program may listen on every address
 	KillsFirst        refproxy.Fault = "kills-first"        // only the first process is ended
+	KillsGroup        refproxy.Fault = "kills-group"        // what has left its process group is forgotten
 	TermOnly          refproxy.Fault = "term-only"          // the program is asked to end, and no more
 	DeathUnseen       refproxy.Fault = "death-unseen"       // nobody learns of the program's death
 	FallsOpen         refproxy.Fault = "falls-open"         // after its death everything is let through

@@ -28,7 +28,7 @@ import (
 )
 
 const (
-	poll = 5 * time.Millisecond
+	poll = 10 * time.Millisecond
 	// grace is how long a child may take to end once it was asked to.
 	grace = 200 * time.Millisecond
 	// refused is a target no policy admits: an address of the last, reserved block.

@@ -48,7 +48,7 @@ func run(o Options, scratch string, port int) (*program, error) {
 		p.cmd.Env = os.Environ()
 	}
 	p.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL, Cloneflags: syscall.CLONE_NEWPID}
-	if f.Has(KillsFirst) {
+	if f.Has(KillsFirst) || f.Has(KillsGroup) {
 		p.cmd.SysProcAttr.Cloneflags = 0
 	}
 	if !f.Has(DescriptorsPassed) {
@@ -126,7 +126,7 @@ func (p *program) drain(r *os.File, log io.Writer) {
 
 // words are the end of what the program said, once it has ended.
 func (p *program) words() string {
-	if !p.faults.Has(KillsFirst) { // which leaves somebody behind who could still say something
+	if p.cmd.SysProcAttr.Cloneflags != 0 { // otherwise somebody may be left who could still say something
 		<-p.drained
 	}
 	p.mu.Lock()
@@ -136,7 +136,12 @@ func (p *program) words() string {
 
 func (p *program) status() string { return p.cmd.ProcessState.String() }
 
-func (p *program) kill() { p.cmd.Process.Kill() }
+func (p *program) kill() {
+	if p.faults.Has(KillsGroup) {
+		syscall.Kill(-p.cmd.Process.Pid, syscall.SIGKILL)
+	}
+	p.cmd.Process.Kill()
+}
 
 // stop asks the program to end and makes it end. The death of the first process of a PID namespace is the death of
 // all, and Wait returns when they are gone.
@@ -147,6 +152,9 @@ func (p *program) stop() {
 	defer timer.Stop()
 	select {
 	case <-p.exited:
+		if p.faults.Has(KillsGroup) {
+			p.kill()
+		}
 		return
 	case <-timer.C:
 	}
@@ -159,7 +167,26 @@ func (p *program) stop() {
 // listens reports whether a process of the program listens on the port. The error says that it does so on an address
 // that others reach.
 func (p *program) listens(port int) (bool, error) {
+	at := listeners(port)
+	if len(at) == 0 {
+		return false, nil
+	}
 	own := p.sockets()
+	for socket, address := range at {
+		if !own[socket] {
+			continue
+		}
+		if !strings.HasPrefix(address, "0100007F:") {
+			return false, fmt.Errorf("launcher: the program listens on %s, beyond the loopback interface", address)
+		}
+		return true, nil
+	}
+	return false, nil
+}
+
+// listeners are the sockets that listen on the port, and where.
+func listeners(port int) map[string]string {
+	out := map[string]string{}
 	for _, file := range []string{"/proc/net/tcp", "/proc/net/tcp6"} {
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -168,19 +195,12 @@ func (p *program) listens(port int) (bool, error) {
 		for line := range strings.Lines(string(text)) {
 			const local, state, inode, listen = 1, 3, 9, "0A"
 			f := strings.Fields(line)
-			if len(f) <= inode || f[state] != listen || !own["socket:["+f[inode]+"]"] {
-				continue
-			}
-			loopback := strings.HasPrefix(f[local], "0100007F:")
-			if !loopback {
-				return false, fmt.Errorf("launcher: the program listens on %s, beyond the loopback interface", f[local])
-			}
-			if strings.HasSuffix(f[local], fmt.Sprintf(":%04X", port)) {
-				return true, nil
+			if len(f) > inode && f[state] == listen && strings.HasSuffix(f[local], fmt.Sprintf(":%04X", port)) {
+				out["socket:["+f[inode]+"]"] = f[local]
 			}
 		}
 	}
-	return false, nil
+	return out
 }
 
 // sockets are those that the processes of the namespace hold.
@@ -198,7 +218,7 @@ func (p *program) sockets() map[string]bool {
 			continue
 		}
 		if space == own && dir != fmt.Sprintf("/proc/%d", p.cmd.Process.Pid) {
-			continue // without a namespace, the fault KillsFirst, there is only the first
+			continue // without a namespace, as some faults have it, there is only the first
 		}
 		descriptors, _ := filepath.Glob(dir + "/fd/*")
 		for _, d := range descriptors {

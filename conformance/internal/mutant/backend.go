@@ -31,7 +31,10 @@ const (
 func Backend(e Entry, faults ...refproxy.Fault) conformance.Backend {
 	b := conformance.Backend{
 		Name: "reference", Version: string(e), Features: features(e),
-		Start: func(_ context.Context, c conformance.Config) (*conformance.Instance, error) {
+		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
+			if e == Launcher {
+				return launch(ctx, c, faults)
+			}
 			return start(e, c, faults)
 		},
 	}
@@ -45,6 +48,8 @@ func features(e Entry) conformance.FeatureSet {
 		conformance.UpstreamHTTP, conformance.UpstreamTLS, conformance.UpstreamSOCKS, conformance.UpstreamUnix, conformance.UpstreamAuth,
 	}
 	switch e {
+	case Launcher:
+		return launcherFeatures()
 	case Unix:
 		return conformance.Features(append(policy, conformance.Unix)...)
 	case Sandbox:
@@ -56,6 +61,9 @@ func features(e Entry) conformance.FeatureSet {
 }
 
 func start(e Entry, c conformance.Config, faults refproxy.Faults) (*conformance.Instance, error) {
+	if err := unlaunched(c, faults); err != nil {
+		return nil, err
+	}
 	o := refproxy.Options{
 		Allow: c.Allow, Deny: c.Deny, Port: c.Port, SocketPath: c.SocketPath, HeadTimeout: c.HeadTimeout,
 		Bare: e == Bare, NoTCP: e == Unix || e == Sandbox, Faults: faults,

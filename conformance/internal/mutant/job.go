@@ -59,7 +59,9 @@ func Jobs() []Job {
 }
 
 // References are the runs without a fault, by every way in: everything that applies has to pass.
-func References() []Job { return []Job{{Entry: TCP}, {Entry: Unix}, {Entry: Sandbox}, {Entry: Bare}} }
+func References() []Job {
+	return []Job{{Entry: TCP}, {Entry: Unix}, {Entry: Sandbox}, {Entry: Bare}, {Entry: Launcher}}
+}
 
 // Batches puts the jobs into groups of at most n that may follow each other in one process. What may leave a
 // process, a listener or a tunnel behind is alone; a fault of the policy, a parser or an answer leaves nothing.

@@ -40,7 +40,7 @@ var (
 // Table returns the matrix.
 func Table() []Mutant {
 	return slices.Concat(broadMutants(), policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
-		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants())
+		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants(), launcherMutants())
 }
 
 func rows(areas []string, all ...Mutant) []Mutant {
