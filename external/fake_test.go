@@ -89,7 +89,7 @@ func runFake(behaviour string, args []string) int {
 		}
 		writeFile(args[1], fmt.Sprint(os.Getpid()))
 		serveOn(l)
-	case "once", "once-open", "once-silent":
+	case "once", "once-open", "once-silent", "once-slow":
 		return runOnce(behaviour, port, args[1])
 	case "answer":
 		l := listen("127.0.0.1", port)
@@ -179,6 +179,14 @@ func runOnce(behaviour, port, flag string) int {
 		waitForever()
 	}
 	l := listen("127.0.0.1", port)
+	if behaviour == "once-slow" {
+		c, err := l.Accept() // the probe, which is left without an answer
+		if err != nil {
+			return 1
+		}
+		defer c.Close()
+		writeFile(flag+".2", "")
+	}
 	for {
 		c, err := l.Accept()
 		if err != nil {

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -112,6 +113,70 @@ func TestRestart(t *testing.T) {
 				t.Errorf("processes %v are left", left)
 			}
 		})
+	}
+}
+
+// A proxy that listens again is used again only once it has refused again: neither
+// what is attached nor a chain gets to it before.
+func TestRestartedProxyIsProbed(t *testing.T) {
+	t.Parallel()
+	mark, clock, flag := testMark(t), newHandClock(), filepath.Join(t.TempDir(), "flag")
+	var behind *proxycore.Handle
+	h, err := Chain(t.Context(), filtered(t), func(context.Context) (*proxycore.Handle, error) {
+		behind = startWith(t, clock, Spec{Argv: fake(t, "once-slow", "", flag), Env: []string{mark}, Restart: &Restart{}})
+		return behind, nil
+	}, ChainOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	killAll(t, mark)
+	<-clock.pauses
+	clock.goOn <- struct{}{}
+	await(t, "the second child is asked", func() bool { _, err := os.Stat(flag + ".2"); return err == nil })
+	if got := connectOver(t, dialTo(t, behind.Addr()), "github.com:443"); got != 200 {
+		t.Fatalf("CONNECT past the handle = %d; want 200, or else this shows nothing", got)
+	}
+	if got := connectStatus(t, h, "github.com:443"); got != 502 {
+		t.Errorf("CONNECT through the chain = %d; want 502", got)
+	}
+	if got, _ := io.ReadAll(dialAttached(t, behind)); len(got) > 0 {
+		t.Errorf("an answer from a proxy that has not refused yet: %q", got)
+	}
+}
+
+// The way to a child is cut and closed by us, not only by the child's death.
+func TestDown(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	k := &keeper{spec: Spec{Argv: []string{"x"}}, conns: make(map[net.Conn]struct{})}
+	if _, err := k.dial(t.Context()); err == nil {
+		t.Error("dial before it is up succeeded")
+	}
+	k.up(nil, endpoint{addr: netip.MustParseAddrPort(l.Addr().String())})
+	ctx, cancel := context.WithCancel(t.Context())
+	first, err1 := k.dial(ctx)
+	second, err2 := k.dial(t.Context())
+	if err := errors.Join(err1, err2); err != nil {
+		t.Fatal(err)
+	}
+	defer first.Close()
+	cancel()
+	await(t, "a connection that is over is forgotten", func() bool {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		return len(k.conns) == 1
+	})
+	k.down()
+	if _, err := second.Read(make([]byte, 1)); !errors.Is(err, net.ErrClosed) {
+		t.Errorf("Read after down: %v; want a closed connection", err)
+	}
+	if _, err := k.dial(t.Context()); err == nil || k.ready() == nil {
+		t.Error("dial after down succeeded")
 	}
 }
 
