@@ -225,7 +225,10 @@ func (r *rendering) checkOptions() {
 
 // refuse notes a part of the policy that cannot be written down.
 func (r *rendering) refuse(pattern, reason string) {
-	r.problems = append(r.problems, &InexpressibleError{Preset: r.preset, Pattern: pattern, Reason: reason})
+	problem := &InexpressibleError{Preset: r.preset, Pattern: pattern, Reason: reason}
+	if !slices.ContainsFunc(r.problems, func(e error) bool { return e.Error() == problem.Error() }) {
+		r.problems = append(r.problems, problem)
+	}
 }
 
 // sbin is where Debian keeps daemons, which an ordinary user's PATH leaves out.

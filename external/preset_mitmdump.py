@@ -32,6 +32,8 @@ except ImportError:
 METHODS = ("GET POST PUT HEAD DELETE OPTIONS PATCH TRACE PRI PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK "
            "REPORT SEARCH MKACTIVITY CHECKOUT MERGE").split()
 
+HEAD_SECONDS = 10  # for a whole head
+
 # The judged addresses of the connection that the current task opens; None: any.
 judged = contextvars.ContextVar("judged")
 
@@ -64,6 +66,7 @@ class Sallyport:
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "policy.json"), encoding="utf-8") as f:
             self.policy = Policy(json.load(f))
         self.tunnels = weakref.WeakKeyDictionary()
+        self.heard = weakref.WeakSet()  # clients that have sent a whole head
 
     def running(self):
         loop = asyncio.get_running_loop()
@@ -78,7 +81,11 @@ class Sallyport:
 
         self.resolve, loop.getaddrinfo = resolve, getaddrinfo
 
+    def client_connected(self, client):
+        asyncio.get_running_loop().call_later(HEAD_SECONDS, lambda: client in self.heard or hang_up(client))
+
     async def http_connect(self, flow):
+        self.heard.add(flow.client_conn)
         if flow.response:  # 407
             flow.response.headers["Connection"] = "close"
             return
@@ -111,6 +118,8 @@ class Sallyport:
             if policy.judges:
                 addresses = await self.lookup(name, port)
                 policy.decide_addresses(addresses, port, localhost)
+        if port == ctx.options.listen_port and addresses and any(a.is_loopback or a.is_unspecified for a in addresses):
+            raise Refused(403, "address_not_allowed")  # to itself
         tunnel = Tunnel(name, address, port, addresses)
         tunnel.target = (name or str(address), port)
         if policy.upstream and addresses:
@@ -156,6 +165,7 @@ class Sallyport:
             os._exit(70)
 
     def requestheaders(self, flow):
+        self.heard.add(flow.client_conn)
         if flow.response:
             flow.response.headers["Connection"] = "close"
             return
@@ -172,6 +182,9 @@ class Sallyport:
         if flow.request.method == "CONNECT":  # it could not be dialled: there is no tunnel
             self.tunnels.pop(flow.client_conn, None)
             flow.response.headers["Connection"] = "close"
+            # mitmproxy waits for the end of a body that a CONNECT does not have.
+            client = flow.client_conn
+            asyncio.get_running_loop().call_later(0.05, lambda: hang_up(client))
 
     def next_layer(self, nextlayer):
         context = nextlayer.context
@@ -223,6 +236,16 @@ class Sallyport:
         opening = layers.ServerTLSLayer(context)
         opening.child_layer = layers.ClientTLSLayer(context)
         return opening
+
+
+def hang_up(client):
+    """Ends a client's connection behind what is still to be sent, where this mitmproxy lets an addon do so."""
+    server = ctx.master.addons.get("proxyserver")
+    connections = getattr(server, "_connections", None) or getattr(server, "connections", None) or {}
+    for handler in list(connections.values()):
+        transport = getattr(handler, "transports", {}).get(client)
+        if transport and transport.writer:
+            transport.writer.close()
 
 
 def within(tunnel, flow):

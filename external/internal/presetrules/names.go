@@ -77,14 +77,25 @@ func AddressRegexp(p netip.Prefix) string {
 		case free >= 8:
 			parts[i] = octet
 		default:
-			alternatives := make([]string, 1<<free)
-			for n := range alternatives {
-				alternatives[n] = strconv.Itoa(int(raw[i]) + n)
-			}
-			parts[i] = "(" + strings.Join(alternatives, "|") + ")"
+			parts[i] = octets(int(raw[i]), int(raw[i])+1<<free-1)
 		}
 	}
 	return strings.Join(parts, `\.`)
+}
+
+// octets matches the numbers from first to last, which are of one to three digits.
+func octets(first, last int) string {
+	var alternatives []string
+	for first <= last {
+		end := min(last, first-first%10+9)
+		tens := ""
+		if first >= 10 {
+			tens = strconv.Itoa(first / 10)
+		}
+		alternatives = append(alternatives, fmt.Sprintf("%s[%d-%d]", tens, first%10, end%10))
+		first = end + 1
+	}
+	return "(" + strings.Join(alternatives, "|") + ")"
 }
 
 // Within reports whether r, a wildcard or "*", matches the one name host.
