@@ -34,7 +34,8 @@ type Config struct {
 	Upstream *Upstream
 
 	// Child is the proxy program that the instance has to start and to stand for; nil means the
-	// backend's own proxy. Only backends with the feature Launcher are asked for one.
+	// backend's own proxy. A backend without the feature Launcher that is asked for one must return an
+	// error: somebody relies on the program that was named.
 	Child *Child
 
 	// Dir is a scratch directory, empty, of mode 0700, removed by the suite after the instance's Stop.

@@ -45,6 +45,9 @@ func start(program string, c conformance.Config) (*conformance.Instance, error) 
 	if c.SocketPath != "" {
 		return nil, errors.New("backends: there is no proxy, and so no unix socket")
 	}
+	if err := backend.Plain(c); err != nil {
+		return nil, err
+	}
 	return &conformance.Instance{
 		Stop: func(context.Context) error { return nil },
 		Launch: func(ctx context.Context, l conformance.LaunchConfig) (*exec.Cmd, error) {

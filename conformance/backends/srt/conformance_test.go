@@ -88,6 +88,9 @@ func start(node, program string, c conformance.Config) (*conformance.Instance, e
 	if c.SocketPath != "" {
 		return nil, errors.New("backends: the proxy of srt is reached from its sandbox only")
 	}
+	if err := backend.Plain(c); err != nil {
+		return nil, err
+	}
 	var s settings
 	var err error
 	if s.Network.AllowedDomains, err = domains(c.Allow, []int{443, 80}); err != nil {

@@ -47,6 +47,9 @@ const defaultHead = 10 * time.Second
 // values are the placeholders for c; those that name files have them written. fixed says that the policy is none
 // of the command line's business.
 func (t *Template) values(c conformance.Config, fixed bool) (map[string]string, error) {
+	if c.Child != nil || c.Upstream != nil {
+		return nil, errors.New("outside: a command line launches nothing but itself, and goes through no other proxy")
+	}
 	if len(c.Deny) > 0 && !t.Uses(Deny, DenyFile) && !fixed {
 		return nil, errors.New("outside: the policy has deny lines, and the command line has neither {deny} nor {denyfile}")
 	}

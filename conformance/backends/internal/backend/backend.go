@@ -8,6 +8,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -43,8 +44,23 @@ func PolicyFeatures(more ...conformance.Feature) conformance.FeatureSet {
 		conformance.AddressRules, conformance.DenyRules, conformance.Reasons)...)
 }
 
+// Plain returns an error for what c asks for and most backends do not do: to start a program of somebody else's, to
+// go through another proxy.
+func Plain(c conformance.Config) error {
+	switch {
+	case c.Child != nil:
+		return errors.New("backends: this backend launches no program but its own")
+	case c.Upstream != nil:
+		return errors.New("backends: this backend goes through no other proxy")
+	}
+	return nil
+}
+
 // BuiltIn is the built-in proxy as c asks for it. A caller that wants no TCP listener sets Port to -1.
 func BuiltIn(c conformance.Config) (proxycore.BuiltIn, error) {
+	if err := Plain(c); err != nil {
+		return proxycore.BuiltIn{}, err
+	}
 	filter, err := proxycore.NewFilter(proxycore.Policy{Allow: c.Allow, Deny: c.Deny})
 	if err != nil {
 		return proxycore.BuiltIn{}, err

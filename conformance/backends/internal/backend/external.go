@@ -51,8 +51,16 @@ func Version(t *testing.T, program, flag string) string {
 	return strings.TrimSpace(line)
 }
 
-// External starts spec for c and returns the instance, which can be killed.
+// External starts spec for c and returns the instance, which can be killed. The program is the backend's own.
 func External(ctx context.Context, c conformance.Config, spec external.Spec) (*conformance.Instance, error) {
+	if err := Plain(c); err != nil {
+		return nil, err
+	}
+	return Launched(ctx, c, spec)
+}
+
+// Launched is External for a backend whose spec is that of c.Child, if there is one.
+func Launched(ctx context.Context, c conformance.Config, spec external.Spec) (*conformance.Instance, error) {
 	if c.SocketPath != "" {
 		return nil, errors.New("backends: this proxy makes no unix socket")
 	}
