@@ -46,9 +46,7 @@ func (x *X) Chain(way world.Way, policy string) Chain {
 
 // UpMark is the present point of the upstream's record.
 func (x *X) UpMark(u *world.Upstream) world.UpstreamMark {
-	ctx, cancel := x.Within()
-	defer cancel()
-	m, err := u.Mark(ctx)
+	m, err := u.Mark(x.Ctx) // a witness, not the subject: it has all the time of the check
 	if err != nil {
 		x.Abort("%v", err)
 	}
@@ -57,9 +55,7 @@ func (x *X) UpMark(u *world.Upstream) world.UpstreamMark {
 
 // Visits are the connections to the upstream since m.
 func (x *X) Visits(u *world.Upstream, m world.UpstreamMark) []world.Visit {
-	ctx, cancel := x.Within()
-	defer cancel()
-	v, err := u.Since(ctx, m)
+	v, err := u.Since(x.Ctx, m)
 	if err != nil {
 		x.Abort("%v", err)
 	}

@@ -69,7 +69,7 @@ func Batches(jobs []Job, n int) [][]Job {
 	var out [][]Job
 	var batch []Job
 	for _, j := range jobs {
-		clean := slices.ContainsFunc([][]string{requests, parsers, heads, answers}, func(areas []string) bool {
+		clean := slices.ContainsFunc([][]string{requests, parsers, heads, answers, chains}, func(areas []string) bool {
 			return slices.Equal(areas, j.Select)
 		})
 		if !clean {

@@ -40,7 +40,7 @@ var (
 // Table returns the matrix.
 func Table() []Mutant {
 	return slices.Concat(broadMutants(), policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
-		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants(), launcherMutants())
+		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants(), upstreamMutants(), launcherMutants())
 }
 
 func rows(areas []string, all ...Mutant) []Mutant {

@@ -239,14 +239,13 @@ func (p *Proxy) answer(c half, br *bufio.Reader) (string, error) {
 		if err != nil {
 			return head, err
 		}
-		if f.Has(ChainInterimEndless) {
-			left = maxHead
-		}
 		line, _, _ := strings.Cut(head, "\r\n")
 		status, ok := statusOf(line)
 		switch {
 		case f.Has(ChainAnyAnswer) && ok, f.Has(ChainGarbage) && !ok, f.Has(ChainInterim) && status/100 == 1, status/100 == 2:
 			return head, nil
+		case status/100 == 1 && f.Has(ChainInterimEndless):
+			io.Copy(io.Discard, br)
 		case status/100 == 1 && status != 101:
 			continue
 		}
@@ -264,7 +263,10 @@ func (p *Proxy) answerHead(c half, br *bufio.Reader, left *int) (string, error) 
 	f := p.o.Faults
 	var head []byte
 	for n := 0; !bytes.HasSuffix(head, []byte("\r\n\r\n")); n++ {
-		if *left == 0 && !f.Has(ChainHeadEndless) {
+		if *left == 0 && f.Has(ChainHeadEndless) {
+			io.Copy(io.Discard, br)
+		}
+		if *left == 0 {
 			return "", &refusedError{string(head)}
 		}
 		if f.Has(ChainTimeRenewed) {
@@ -281,9 +283,6 @@ func (p *Proxy) answerHead(c half, br *bufio.Reader, left *int) (string, error) 
 			return "", errors.New("refproxy: half an answer")
 		}
 		*left--
-		if f.Has(ChainHeadEndless) && len(head) > maxHead {
-			head = head[:copy(head, head[len(head)-8:])]
-		}
 		head = append(head, b)
 	}
 	return string(head), nil

@@ -116,7 +116,7 @@ func (u *upstream) trust() error {
 func (p *Proxy) past(c net.Conn, t target) bool {
 	f := p.o.Faults
 	p.mu.Lock()
-	crowd := p.live >= 4
+	crowd := len(p.conns) >= 8
 	p.mu.Unlock()
 	p.up.mu.Lock()
 	defer p.up.mu.Unlock()

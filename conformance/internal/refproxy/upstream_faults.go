@@ -10,7 +10,7 @@ const (
 	LiteralsDirect       Fault = "literals-direct"        // addresses go directly
 	PortsDirect          Fault = "ports-direct"           // what is not for port 443 goes directly
 	SecondDirect         Fault = "second-direct"          // a target goes directly from the second time on
-	CrowdDirect          Fault = "crowd-direct"           // with four tunnels the fifth goes directly
+	CrowdDirect          Fault = "crowd-direct"           // with eight connections the next one goes directly
 	SocketDirect         Fault = "socket-direct"          // what comes through the socket goes directly
 	SandboxDirect        Fault = "sandbox-direct"         // what comes out of the sandbox goes directly
 	NoProxyObeyed        Fault = "no-proxy-obeyed"        // NO_PROXY=* goes directly

@@ -17,9 +17,9 @@ type Script struct {
 	User, Password string
 
 	// Head opens the tunnel in place of the usual answer, and Behind comes in the same write behind it. With
-	// Bytewise all of that comes in single bytes.
+	// Pieces the first byte of all that and its last but one come first, each some time before what follows.
 	Head, Behind string
-	Bytewise     bool
+	Pieces       bool
 
 	// Refuse makes no tunnel: Opening and Answer are sent as they are, then comes what Then says.
 	Refuse          bool
@@ -50,8 +50,9 @@ const (
 	Drip
 )
 
-// FloodSize is more than anybody has to take for the head of an answer.
-const FloodSize = 32 << 20
+// FloodSize is more than anybody with the limit of SPEC.md takes for the head of an answer: what waits in the buffers
+// of both sockets is counted too.
+const FloodSize = 4 << 20
 
 // Certificate says what is wrong with the upstream's certificate.
 type Certificate int
