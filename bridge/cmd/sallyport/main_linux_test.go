@@ -49,6 +49,10 @@ func TestMain(m *testing.M) {
 		connect(os.Args[1:])
 	case "signals":
 		printSignals()
+	case "proxy":
+		actAsProxy(os.Args[1:])
+	case "download":
+		download(os.Args[1], os.Args[2])
 	default:
 		fmt.Fprintln(os.Stderr, "no such role:", as)
 		os.Exit(99)

@@ -29,6 +29,7 @@ type backend struct {
 	ca        string    // PEM file of the external proxy's CA, if it was named
 	intercept bool      // whether the external proxy intercepts TLS
 	output    io.Closer // nil: none
+	conceal   bool      // whether a sandbox is to see none of the external proxy's files
 	secret    string    // name of the variable with the credentials, or ""
 	hide      []string  // files and sockets that a sandbox must not see
 	dir       string    // private directory, made by start, or ""
@@ -194,7 +195,11 @@ func (f *externalFlags) spec(up upstreamSettings, cred *credentials) (external.S
 		u.User = url.UserPassword(cred.user, cred.password)
 		upstream = u.String()
 	}
-	spec, err := p.Spec(external.Policy{Unfiltered: true, Upstream: upstream})
+	policy := external.Policy{Unfiltered: true, Upstream: upstream}
+	if roots := os.Getenv("SSL_CERT_FILE"); p.Name() == interceptor && filepath.IsAbs(roots) {
+		policy.Roots = roots // whom this environment trusts is trusted by what opens TLS for it, too
+	}
+	spec, err := p.Spec(policy)
 	if err != nil {
 		return external.Spec{}, fmt.Errorf("%s: %w", f.preset.flag, err)
 	}
@@ -208,14 +213,21 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 	if b.launch == nil {
 		return built.Start(ctx)
 	}
+	dir, err := os.MkdirTemp("", "sallyport-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
+	}
+	b.dir = dir
+	if b.conceal {
+		back, err := b.moveTemp()
+		if err != nil {
+			return nil, err
+		}
+		defer back()
+	}
 	if !b.intercept {
 		return external.Chain(ctx, built, b.launch, b.chain)
 	}
-	dir, err := os.MkdirTemp("", "sallyport-")
-	if err != nil {
-		return nil, fmt.Errorf("making a directory for the certificates: %w", err)
-	}
-	b.dir = dir
 	// The bundle is written when the external proxy runs, since that may make its CA only now, and
 	// before the built-in one does, so nobody is told of it before it is there.
 	b.chain.CABundle = filepath.Join(dir, "ca-bundle.pem")
@@ -232,6 +244,29 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 		}
 		return h, nil
 	}, b.chain)
+}
+
+// moveTemp has what the external proxy keeps in files, which may be a socket that leads past the filter, a
+// CA's key or an upstream's password, made in a directory that the sandbox does not see. back
+// undoes that for files made from then on.
+func (b *backend) moveTemp() (back func(), err error) {
+	dir := filepath.Join(b.dir, "p") // short: the path of a socket has little room
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
+	}
+	b.hide = append(b.hide, dir)
+	const name = "TMPDIR"
+	old, found := os.LookupEnv(name)
+	if err := os.Setenv(name, dir); err != nil {
+		return nil, fmt.Errorf("setting TMPDIR for the external proxy: %w", err)
+	}
+	return func() {
+		if found {
+			_ = os.Setenv(name, old) // what could be set before can be set again
+		} else {
+			_ = os.Unsetenv(name)
+		}
+	}, nil
 }
 
 // writeTrust makes the files by which programs trust the external proxy, where they were said

@@ -20,6 +20,9 @@ import (
 // unixPrefix marks a socket where a host and a port could stand.
 const unixPrefix = "unix://"
 
+// interceptor is the preset that opens TLS.
+const interceptor = "mitmdump"
+
 // externalFlags are the options about a proxy of the user's own behind the built-in one.
 type externalFlags struct{ preset, cmd, addr, ca, log word }
 

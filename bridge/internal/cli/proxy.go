@@ -225,7 +225,11 @@ func ended(s Streams, h *proxycore.Handle, err error) int {
 func denialsTo(ops *slog.Logger) func(proxycore.Record) error {
 	return func(r proxycore.Record) error {
 		if summary.Failed(r) {
-			ops.Info("failed", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)
+			args := []any{"host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client}
+			if r.Upstream != "" {
+				args = append(args, "upstream", r.Upstream, "upstream_status", r.UpstreamStatus)
+			}
+			ops.Info("failed", args...)
 		}
 		if r.Decision == proxycore.DecisionDeny {
 			ops.Info("denied", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)

@@ -43,6 +43,9 @@ type key struct {
 	method string // only where it is the reason
 	reason proxycore.Reason
 	rule   string
+
+	upstream string // what a failed request went through, "" for nothing
+	status   int    // what that answered, 0 for nothing
 }
 
 // Counter counts refusals and failures. The zero value is ready to use, and it is safe for
@@ -63,6 +66,9 @@ func (c *Counter) Record(r proxycore.Record) error {
 		return nil
 	}
 	k := key{failed: !denied, host: r.Host, port: r.Port, reason: r.Reason}
+	if k.failed {
+		k.upstream, k.status = r.Upstream, r.UpstreamStatus
+	}
 	switch r.Reason {
 	case proxycore.DeniedByRule:
 		k.rule = r.Rule
@@ -120,7 +126,8 @@ func (c *Counter) Write(w io.Writer) error {
 			return cmp.Compare(boolInt(a.failed), boolInt(b.failed))
 		}
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port),
-			cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method))
+			cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method),
+			cmp.Compare(a.upstream, b.upstream), cmp.Compare(a.status, b.status))
 	})
 	var b strings.Builder
 	fmt.Fprintf(&b, "sallyport: %s\n", headline(denied, failed))
@@ -189,6 +196,9 @@ func (k key) target() string {
 // advice is the last column: the option that would allow the target, or what
 // else can be done.
 func (k key) advice() string {
+	if k.upstream != "" && k.reason != proxycore.DNSError {
+		return k.askUpstream()
+	}
 	switch k.reason {
 	case proxycore.HostNotAllowed, proxycore.PortNotAllowed:
 		return k.allow()
@@ -246,6 +256,25 @@ func (k key) reach() string {
 		return "nothing listens there on the host, whose loopback this is; a server inside the sandbox is reached without the proxy"
 	}
 	return "no connection: check that the host serves this port, and the network"
+}
+
+// askUpstream explains a failure of the proxy that the request went through, or behind it.
+func (k key) askUpstream() string {
+	who := "the upstream " + k.upstream
+	if k.status != 0 {
+		who += " answered " + strconv.Itoa(k.status)
+	}
+	switch {
+	case k.status == 0 && k.reason == proxycore.DialTimeout:
+		return who + " gave no answer in time: check that it runs, and that the host is up"
+	case k.status == 0:
+		return who + " gave no answer of a proxy: check that it runs, its address and its certificate"
+	case k.status == 407:
+		return who + ": it wants other credentials, see --upstream-credentials"
+	case k.status == 403:
+		return who + ": it does not allow this host"
+	}
+	return who + ": see its own log"
 }
 
 // admits reports whether a policy of nothing but pattern admits t.

@@ -74,6 +74,34 @@ func TestFailures(t *testing.T) {
 	}
 }
 
+// TestUpstreamFailures: what failed at or behind an upstream is told with what that answered.
+func TestUpstreamFailures(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		reason proxycore.Reason
+		status int
+		want   string
+	}{
+		{proxycore.DialError, 0, "the upstream http://p:3128 gave no answer of a proxy"},
+		{proxycore.DialTimeout, 0, "the upstream http://p:3128 gave no answer in time"},
+		{proxycore.DialError, 407, "the upstream http://p:3128 answered 407: it wants other credentials, see --upstream-credentials"},
+		{proxycore.DialError, 403, "the upstream http://p:3128 answered 403: it does not allow this host"},
+		{proxycore.DialError, 503, "the upstream http://p:3128 answered 503: see its own log"},
+		{proxycore.DNSError, 0, "check the name and the name server"},
+	} {
+		r := fail("a.com", 443, tt.reason)
+		r.Upstream, r.UpstreamStatus = "http://p:3128", tt.status
+		if got := written(t, r); !strings.Contains(got, tt.want) {
+			t.Errorf("%s %d: got\n%s, want %q in it", tt.reason, tt.status, got, tt.want)
+		}
+	}
+	ok, refused := fail("a.com", 443, proxycore.DialError), fail("a.com", 443, proxycore.DialError)
+	ok.Upstream, refused.Upstream, refused.UpstreamStatus = "http://p", "http://p", 403
+	if got := written(t, ok, refused, refused); strings.Count(got, "a.com:443") != 2 {
+		t.Errorf("got\n%s, want a row for each answer", got)
+	}
+}
+
 func TestTableIsSortedByCount(t *testing.T) {
 	t.Parallel()
 	b := deny("b.com", 443, proxycore.HostNotAllowed)
