@@ -28,6 +28,9 @@ type Options struct {
 	Port int
 	// Socket is the path of a unix socket to listen on. This proxy has none to offer: anything but "" is an error.
 	Socket string
+	// Others says that the way out leads through another proxy, or that another program is to be started in place of
+	// this proxy. This one does neither: true is an error.
+	Others bool
 	// HeadTimeout is how long a client may take for the head of its request; 0 means 10 s.
 	HeadTimeout time.Duration
 	// Log gets what the proxy has to say. It must not be nil.
@@ -42,6 +45,9 @@ type Proxy struct{ handle *proxycore.Handle }
 func Start(ctx context.Context, o Options) (*Proxy, error) {
 	if o.Socket != "" {
 		return nil, errors.New("myproxy: no unix sockets: leave Socket empty")
+	}
+	if o.Others {
+		return nil, errors.New("myproxy: no other proxies: leave Others false")
 	}
 	filter, err := proxycore.NewFilter(proxycore.Policy{Allow: o.Allow, Deny: o.Deny})
 	if err != nil {
