@@ -38,7 +38,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if err := os.WriteFile(public, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=100s", "-test.run=^TestRun(Upstream|External)")
+	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=100s", "-test.run=^TestRun(Upstream.*|External|ExternalIsOutOfSight|ExternalDies|ExternalCannotStart)$")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "HOME=/", "XDG_RUNTIME_DIR=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}

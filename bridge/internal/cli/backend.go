@@ -15,7 +15,6 @@ import (
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/external"
-	"github.com/sallyport-dev/sallyport/external/trust"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
@@ -154,7 +153,11 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 		b.launch = func(ctx context.Context) (*proxycore.Handle, error) { return external.Attach(ctx, e) }
 		return nil
 	}
-	spec, err := ext.spec(up, cred)
+	flows, err := b.openFlows(ext)
+	if err != nil {
+		return err
+	}
+	spec, err := ext.spec(up, cred, flows)
 	if err != nil {
 		return err
 	}
@@ -174,9 +177,26 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 	return nil
 }
 
+// openFlows makes the file of --external-flows, "" for none, so that nobody else can read it. A sandbox
+// does not see it: it holds what earlier commands sent, and is a record of what this one sends.
+func (b *backend) openFlows(ext *externalFlags) (path string, err error) {
+	if !ext.flows.given() {
+		return "", nil
+	}
+	if path, err = filepath.Abs(ext.flows.value()); err != nil {
+		return "", fmt.Errorf("%s: %w", ext.flows.flag, err)
+	}
+	f, err := openOutput(path)
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", ext.flows.flag, err)
+	}
+	b.hide = append(b.hide, path)
+	return path, f.Close()
+}
+
 // spec is how the external proxy is started. It admits everything: the built-in one in front of
 // it is the filter.
-func (f *externalFlags) spec(up upstreamSettings, cred *credentials) (external.Spec, error) {
+func (f *externalFlags) spec(up upstreamSettings, cred *credentials, flows string) (external.Spec, error) {
 	if f.cmd.given() {
 		argv, err := f.argv()
 		socket := strings.Contains(strings.Join(argv, "\x00"), "{socket}")
@@ -195,7 +215,7 @@ func (f *externalFlags) spec(up upstreamSettings, cred *credentials) (external.S
 		u.User = url.UserPassword(cred.user, cred.password)
 		upstream = u.String()
 	}
-	policy := external.Policy{Unfiltered: true, Upstream: upstream}
+	policy := external.Policy{Unfiltered: true, Upstream: upstream, FlowLog: flows}
 	if roots := os.Getenv("SSL_CERT_FILE"); p.Name() == interceptor && filepath.IsAbs(roots) {
 		policy.Roots = roots // whom this environment trusts is trusted by what opens TLS for it, too
 	}
@@ -204,99 +224,4 @@ func (f *externalFlags) spec(up upstreamSettings, cred *credentials) (external.S
 		return external.Spec{}, fmt.Errorf("%s: %w", f.preset.flag, err)
 	}
 	return spec, nil
-}
-
-// start starts the proxy, or both. Closing the handle ends both. On an error nothing is left but
-// what close removes.
-func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycore.Handle, error) {
-	built.Config.Upstream, built.Config.Route = b.upstream, b.route
-	if b.launch == nil {
-		return built.Start(ctx)
-	}
-	dir, err := os.MkdirTemp("", "sallyport-")
-	if err != nil {
-		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
-	}
-	b.dir = dir
-	if b.conceal {
-		back, err := b.moveTemp()
-		if err != nil {
-			return nil, err
-		}
-		defer back()
-	}
-	if !b.intercept {
-		return external.Chain(ctx, built, b.launch, b.chain)
-	}
-	// The bundle is written when the external proxy runs, since that may make its CA only now, and
-	// before the built-in one does, so nobody is told of it before it is there.
-	b.chain.CABundle = filepath.Join(dir, "ca-bundle.pem")
-	if hasJava() {
-		built.JavaTrustStore = filepath.Join(dir, "truststore.p12")
-	}
-	return external.Chain(ctx, built, func(ctx context.Context) (*proxycore.Handle, error) {
-		h, err := b.launch(ctx)
-		if err != nil {
-			return nil, err
-		}
-		if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
-			return nil, errors.Join(err, h.Close())
-		}
-		return h, nil
-	}, b.chain)
-}
-
-// moveTemp has what the external proxy keeps in files, which may be a socket that leads past the filter, a
-// CA's key or an upstream's password, made in a directory that the sandbox does not see. back
-// undoes that for files made from then on.
-func (b *backend) moveTemp() (back func(), err error) {
-	dir := filepath.Join(b.dir, "p") // short: the path of a socket has little room
-	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
-	}
-	b.hide = append(b.hide, dir)
-	const name = "TMPDIR"
-	old, found := os.LookupEnv(name)
-	if err := os.Setenv(name, dir); err != nil {
-		return nil, fmt.Errorf("setting TMPDIR for the external proxy: %w", err)
-	}
-	return func() {
-		if found {
-			_ = os.Setenv(name, old) // what could be set before can be set again
-		} else {
-			_ = os.Unsetenv(name)
-		}
-	}, nil
-}
-
-// writeTrust makes the files by which programs trust the external proxy, where they were said
-// to be. store is "" where nothing would read it.
-func writeTrust(ca, bundle, store string) error {
-	dir := filepath.Dir(bundle)
-	path, err := trust.Bundle(dir, ca)
-	if err == nil && path != bundle {
-		err = fmt.Errorf("the certificates are in %s, and clients were told of %s", path, bundle)
-	}
-	if err != nil || store == "" {
-		return err
-	}
-	if path, err = trust.TrustStore(dir, bundle); err == nil && path != store {
-		err = fmt.Errorf("the trust store is %s, and clients were told of %s", path, store)
-	}
-	return err
-}
-
-// close removes what start has made, and closes what newBackend has opened. The proxy must be
-// closed before. It is idempotent.
-func (b *backend) close() error {
-	var problems []error
-	if b.dir != "" {
-		problems = append(problems, os.RemoveAll(b.dir))
-		b.dir = ""
-	}
-	if b.output != nil {
-		problems = append(problems, b.output.Close())
-		b.output = nil
-	}
-	return errors.Join(problems...)
 }

@@ -24,7 +24,7 @@ const unixPrefix = "unix://"
 const interceptor = "mitmdump"
 
 // externalFlags are the options about a proxy of the user's own behind the built-in one.
-type externalFlags struct{ preset, cmd, addr, ca, log word }
+type externalFlags struct{ preset, cmd, addr, ca, log, flows word }
 
 // define adds the options to set.
 func (f *externalFlags) define(set *pflag.FlagSet) {
@@ -33,6 +33,12 @@ func (f *externalFlags) define(set *pflag.FlagSet) {
 	f.addr.define(set, "external-addr", "go through a proxy that runs already at `ADDR`: HOST:PORT or unix:///PATH")
 	f.ca.define(set, "external-ca", "have clients trust the CA in the PEM `FILE`, with which the proxy intercepts TLS (mitmdump's is found without this)")
 	f.log.define(set, "external-log", "append what the started proxy prints to `FILE` (default: only its last lines are shown, if it fails)")
+	f.flows.define(set, "external-flows", "have mitmdump append what it reads, secrets included, to `FILE`, for mitmproxy to show")
+}
+
+// all are the options.
+func (f *externalFlags) all() []*word {
+	return []*word{&f.preset, &f.cmd, &f.addr, &f.ca, &f.log, &f.flows}
 }
 
 // which is the one of the three that names the proxy, or nil.
@@ -47,7 +53,7 @@ func (f *externalFlags) which() *word {
 
 // check refuses combinations that mean nothing, and values that can be judged as they stand.
 func (f *externalFlags) check(up upstreamSettings) error {
-	problems := []error{twice(&f.preset, &f.cmd, &f.addr, &f.ca, &f.log)}
+	problems := []error{twice(f.all()...)}
 	var named []string
 	for _, w := range []*word{&f.preset, &f.cmd, &f.addr} {
 		if w.given() {
@@ -64,6 +70,9 @@ func (f *externalFlags) check(up upstreamSettings) error {
 		problems = append(problems, fmt.Errorf("%s needs --external or --external-cmd: it is for the output of a proxy that is started", f.log.flag))
 	case f.addr.given() && f.log.given():
 		problems = append(problems, fmt.Errorf("%s means nothing with %s: who started that proxy has its output", f.log.flag, f.addr.flag))
+	}
+	if f.flows.given() && f.preset.value() != interceptor {
+		problems = append(problems, fmt.Errorf("%s needs --external %s: no other proxy here reads what it carries", f.flows.flag, interceptor))
 	}
 	if len(named) > 0 && up.url.given() {
 		problems = append(problems, f.checkUpstream(up))

@@ -1,0 +1,111 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/sallyport-dev/sallyport/external"
+	"github.com/sallyport-dev/sallyport/external/trust"
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// start starts the proxy, or both. Closing the handle ends both. On an error nothing is left but
+// what close removes.
+func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycore.Handle, error) {
+	built.Config.Upstream, built.Config.Route = b.upstream, b.route
+	if b.launch == nil {
+		return built.Start(ctx)
+	}
+	dir, err := os.MkdirTemp("", "sallyport-")
+	if err != nil {
+		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
+	}
+	b.dir = dir
+	if b.conceal {
+		back, err := b.moveTemp()
+		if err != nil {
+			return nil, err
+		}
+		defer back()
+	}
+	if !b.intercept {
+		return external.Chain(ctx, built, b.launch, b.chain)
+	}
+	// The bundle is written when the external proxy runs, since that may make its CA only now, and
+	// before the built-in one does, so nobody is told of it before it is there.
+	b.chain.CABundle = filepath.Join(dir, "ca-bundle.pem")
+	if hasJava() {
+		built.JavaTrustStore = filepath.Join(dir, "truststore.p12")
+	}
+	return external.Chain(ctx, built, func(ctx context.Context) (*proxycore.Handle, error) {
+		h, err := b.launch(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
+			return nil, errors.Join(err, h.Close())
+		}
+		return h, nil
+	}, b.chain)
+}
+
+// moveTemp has what the external proxy keeps in files, which may be a socket that leads past the filter, a
+// CA's key or an upstream's password, made in a directory that the sandbox does not see. back
+// undoes that for files made from then on.
+func (b *backend) moveTemp() (back func(), err error) {
+	dir := filepath.Join(b.dir, "p") // short: the path of a socket has little room
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
+	}
+	b.hide = append(b.hide, dir)
+	const name = "TMPDIR"
+	old, found := os.LookupEnv(name)
+	if err := os.Setenv(name, dir); err != nil {
+		return nil, fmt.Errorf("setting TMPDIR for the external proxy: %w", err)
+	}
+	return func() {
+		if found {
+			_ = os.Setenv(name, old) // what could be set before can be set again
+		} else {
+			_ = os.Unsetenv(name)
+		}
+	}, nil
+}
+
+// writeTrust makes the files by which programs trust the external proxy, where they were said
+// to be. store is "" where nothing would read it.
+func writeTrust(ca, bundle, store string) error {
+	dir := filepath.Dir(bundle)
+	path, err := trust.Bundle(dir, ca)
+	if err == nil && path != bundle {
+		err = fmt.Errorf("the certificates are in %s, and clients were told of %s", path, bundle)
+	}
+	if err != nil || store == "" {
+		return err
+	}
+	if path, err = trust.TrustStore(dir, bundle); err == nil && path != store {
+		err = fmt.Errorf("the trust store is %s, and clients were told of %s", path, store)
+	}
+	return err
+}
+
+// close removes what start has made, and closes what newBackend has opened. The proxy must be
+// closed before. It is idempotent.
+func (b *backend) close() error {
+	var problems []error
+	if b.dir != "" {
+		problems = append(problems, os.RemoveAll(b.dir))
+		b.dir = ""
+	}
+	if b.output != nil {
+		problems = append(problems, b.output.Close())
+		b.output = nil
+	}
+	return errors.Join(problems...)
+}
