@@ -93,12 +93,24 @@ func oracleQuestion(r *rand.Rand, f *proxycore.Filter) question {
 	target, _ := proxycore.ParseTarget(q.Target)
 	var addrs []netip.Addr
 	for range 1 + r.IntN(2) {
-		a := pick(r, oracleAddrs)
+		a := pick(r, append(oracleAddrs, "127.0.0.1", "127.0.0.1", "::1", "8.8.8.8", "8.8.8.8", "8.8.8.8", "8.8.8.8", "2606:4700::1"))
 		q.Addresses = append(q.Addresses, a)
 		addrs = append(addrs, netip.MustParseAddr(a))
 	}
 	q.allowed = f.DecideAddrs(target, addrs).Allowed
 	return q
+}
+
+// hardPolicies are about what chance seldom meets.
+var hardPolicies = []Policy{
+	{Allow: []string{"localhost:*", "**.localhost:*", "**.test:*"}},
+	{Allow: []string{"*:*"}},
+	{Allow: []string{"*:*", "127.0.0.0/8:22"}},
+	{Allow: []string{"**.internal:*", "*.google.internal:*"}},
+	{Allow: []string{"**.internal:*", "metadata.google.internal:22", "a.test:*"}},
+	{Allow: []string{"[64:ff9b:1::/48]:*", "[2001::/32]:*", "[2002::/16]:*", "**.test:*"}, Deny: []string{"10.0.0.0/8"}},
+	{Allow: []string{"0.0.0.0/0:*", "[::/0]:*", "**.test:*"}, Deny: []string{"8.8.8.0/24", "2606:4700::/32"}},
+	{Allow: []string{"*:*", "10.0.0.0/8:*"}, Deny: []string{"*:22", "b.a.test"}},
 }
 
 // judge asks the addon's policy, with the addon's order of questions.
@@ -138,14 +150,18 @@ func TestAddonOracle(t *testing.T) {
 	r := rand.New(rand.NewPCG(11, 12))
 	var cases []testCase
 	mitmdump, _ := LookupPreset("mitmdump")
-	for range 200 {
+	for i := range 300 {
 		policy, filter := oraclePolicy(r)
+		if i < len(hardPolicies) {
+			policy = hardPolicies[i]
+			filter, _ = proxycore.NewFilter(proxycore.Policy{Allow: policy.Allow, Deny: policy.Deny})
+		}
 		spec, err := mitmdump.rendered(policy)
 		if err != nil {
 			t.Fatalf("%+v: %v", policy, err)
 		}
 		c := testCase{Policy: json.RawMessage(spec.Files["policy.json"]), written: policy}
-		for range 25 {
+		for range 60 {
 			c.Questions = append(c.Questions, oracleQuestion(r, filter))
 		}
 		cases = append(cases, c)
