@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, conformance.Backend{
 		Name:     "builtin",
 		Version:  "development",
-		Features: backend.PolicyFeatures(conformance.TCP, conformance.DeathReport),
+		Features: backend.ChainFeatures(conformance.TCP, conformance.DeathReport),
 		Start:    start,
 	}, backend.Reports()...)
 }
@@ -30,7 +30,7 @@ func start(ctx context.Context, c conformance.Config) (*conformance.Instance, er
 	if c.SocketPath != "" {
 		return nil, errors.New("backends: without the socket bridge there is no unix socket")
 	}
-	b, err := backend.BuiltIn(c)
+	b, err := backend.Chaining(c)
 	if err != nil {
 		return nil, err
 	}

@@ -22,14 +22,14 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, conformance.Backend{
 		Name:     "socket",
 		Version:  "development",
-		Features: backend.PolicyFeatures(conformance.Unix, conformance.DeathReport),
+		Features: backend.ChainFeatures(conformance.Unix, conformance.DeathReport),
 		Start:    start,
 	}, backend.Reports()...)
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 	c.Port = -1
-	b, err := backend.BuiltIn(c)
+	b, err := backend.Chaining(c)
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, conformance.Backend{
 		Name:     "userns",
 		Version:  "development",
-		Features: backend.PolicyFeatures(conformance.Sandbox),
+		Features: backend.ChainFeatures(conformance.Sandbox),
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return backend.Sandboxed(ctx, c, bridge.UserNS)
 		},

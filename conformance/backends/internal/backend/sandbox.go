@@ -23,7 +23,7 @@ func Sandboxed(ctx context.Context, c conformance.Config, mode bridge.Mode) (*co
 		return nil, errors.New("backends: the sandbox is entered by listener handoff, there is no unix socket")
 	}
 	c.Port = -1
-	b, err := BuiltIn(c)
+	b, err := Chaining(c)
 	if err != nil {
 		return nil, err
 	}
