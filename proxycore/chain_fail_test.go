@@ -80,9 +80,7 @@ func newRaw(t *testing.T, serve func(net.Conn)) *fakeUpstream {
 
 func dead(scheme string) func(t *testing.T) *Upstream {
 	return func(t *testing.T) *Upstream {
-		f := &fakeUpstream{l: listen(t)}
-		f.l.Close()
-		return mustUpstream(t, f.url(scheme))
+		return mustUpstream(t, scheme+"://"+secretUser+":"+secretPassword+"@"+deadAddr(t))
 	}
 }
 

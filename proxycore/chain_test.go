@@ -5,7 +5,6 @@ package proxycore
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -212,125 +211,6 @@ func TestUpstreamIsNoTargetByItsName(t *testing.T) {
 		t.Errorf("github.com: status %d, the upstream saw %q", got, up.seen())
 	}
 	w.noDirect()
-}
-
-func TestProxyAsItsOwnUpstream(t *testing.T) {
-	t.Parallel()
-	probe := listen(t)
-	port := probe.Addr().(*net.TCPAddr).Port
-	probe.Close()
-	sock := listenUnix(t)
-	var u *Upstream
-	w, _ := chained(t, nil, []string{"*:*"}, func(_ *world, b *BuiltIn) {
-		b.Port = port
-		b.Route = func(Target) (*Upstream, error) { return u, nil }
-	})
-	if _, err := w.h.Attach(sock, Listening{}); err != nil {
-		t.Fatal(err)
-	}
-	for _, u = range []*Upstream{
-		mustUpstream(t, fmt.Sprintf("http://127.0.0.1:%d", port)), mustUpstream(t, fmt.Sprintf("http://localhost:%d", port)),
-		mustUpstream(t, fmt.Sprintf("socks5h://0.0.0.0:%d", port)), mustUpstream(t, "unix://"+sock.Addr().String()),
-	} {
-		res, _ := w.client().send(head("github.com:443")).reply()
-		contains(t, u.String(), res.Header.Get("Proxy-Status"), "error=proxy_loop_detected", "dial_error")
-		if r := w.record(); res.StatusCode != 502 || r.Reason != DialError || r.Upstream != u.String() {
-			t.Errorf("%v: status %d, record %+v", u, res.StatusCode, r)
-		}
-		w.noRecord()
-	}
-	w.noDirect()
-}
-
-func TestRoute(t *testing.T) {
-	t.Parallel()
-	up := newUpstream(t, nil, established200)
-	u := mustUpstream(t, up.url("http"))
-	var asked []Target
-	w, _ := chained(t, mustUpstream(t, "http://192.0.2.1"), []string{"*:*", "localhost:*"}, func(_ *world, b *BuiltIn) {
-		b.Hosts = map[string][]netip.Addr{"localhost": {netip.MustParseAddr("127.0.0.1"), public}}
-		b.Route = func(t Target) (*Upstream, error) {
-			asked = append(asked, t)
-			switch t.Port {
-			case 1:
-				return nil, errors.New("sEcReT")
-			case 2:
-				return new(Upstream), nil
-			case 3:
-				panic("bug")
-			case 4:
-				return nil, nil
-			}
-			return u, nil
-		}
-	})
-	for port, want := range map[int]int{1: 502, 2: 502, 443: 200} {
-		res, body := w.client().send(head(fmt.Sprintf("github.com:%d", port))).reply()
-		if res.StatusCode != want {
-			t.Errorf("port %d: status %d, want %d", port, res.StatusCode, want)
-		}
-		if want == 502 {
-			contains(t, "Proxy-Status", res.Header.Get("Proxy-Status"), "proxy_configuration_error", "dial_error")
-			noSecrets(t, body, fmt.Sprintf("%+v", w.record()))
-		}
-	}
-	w.client().send(head("github.com:3"))
-	if r := w.record(); r.Reason != DialError {
-		t.Errorf("record after a panic = %+v", r)
-	}
-	// A localhost that has been pinned elsewhere is not this machine (EX-27).
-	if got := w.client().status(head("localhost:443")); got != 200 {
-		t.Errorf("localhost: status %d, want 200 through the upstream", got)
-	}
-	if last := asked[len(asked)-1]; last != (Target{Addr: public, Port: 443}) {
-		t.Errorf("asked for %v", last)
-	}
-	w.noDirect()
-	if got := w.client().status(head("github.com:4")); got != 200 || len(w.dials()) != 1 {
-		t.Errorf("direct: status %d, dialled %q", got, w.dials())
-	}
-	if n := len(asked); w.client().status("CONNECT 1.2.3.4:443 HTTP/1.0\r\n\r\n") != 403 || len(asked) != n {
-		t.Error("asked about a target that the filter refuses")
-	}
-}
-
-func TestLookupHereAsksForTheNextAddress(t *testing.T) {
-	t.Parallel()
-	good := "140.82.0.2:443"
-	for status, want := range map[string]int{"503 x": 3, "403 x": 1, "407 x": 1} {
-		up := newUpstream(t, nil, func(c net.Conn, head string) {
-			if strings.HasPrefix(head, "CONNECT "+good) {
-				established200(c, head)
-				return
-			}
-			io.WriteString(c, "HTTP/1.1 "+status+"\r\n\r\n")
-			c.Close()
-		})
-		w, _ := chained(t, mustUpstream(t, up.url("http")).WithLookup(LookupHere), []string{"*"}, func(w *world, _ *BuiltIn) {
-			w.resolver.answers["many.com."] = many(4)
-		})
-		got := w.client().status(head("many.com:443"))
-		if n := len(up.seen()); n != want || (got == 200) != (want == 3) {
-			t.Errorf("%s: status %d after %d requests, want %d", status, got, n, want)
-		}
-		w.noDirect()
-	}
-}
-
-func TestLookupHereSharesTheTime(t *testing.T) {
-	t.Parallel()
-	up := newUpstream(t, nil, func(c net.Conn, head string) {
-		if strings.HasPrefix(head, "CONNECT 140.82.0.1:") {
-			established200(c, head)
-		}
-	})
-	w, _ := chained(t, mustUpstream(t, up.url("http")).WithLookup(LookupHere), []string{"*"}, func(w *world, b *BuiltIn) {
-		w.resolver.answers["many.com."] = many(2)
-		b.DialTimeout = 2 * time.Second
-	})
-	if got := w.client().status(head("many.com:443")); got != 200 || len(up.seen()) != 2 {
-		t.Errorf("status %d after %q", got, up.seen())
-	}
 }
 
 // A new policy judges chained tunnels by their name when nothing else is known.

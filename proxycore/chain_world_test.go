@@ -258,3 +258,15 @@ func socksServe(c net.Conn, auth bool, rep byte) (request []byte, user string) {
 	c.Write([]byte{5, rep, 0, 1, 0, 0, 0, 0, 0, 0})
 	return request, user
 }
+
+// deadAddr gives an address at loopback that refuses connections. A connection
+// holds its port, so that no other test can come to listen there.
+func deadAddr(t testing.TB) string {
+	t.Helper()
+	c, err := net.Dial("tcp", listen(t).Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return c.LocalAddr().String()
+}

@@ -144,13 +144,11 @@ func TestDialFailures(t *testing.T) {
 func TestDefaultDialerAndRefusedPort(t *testing.T) {
 	t.Parallel()
 	l := listen(t)
-	dead := listen(t)
-	dead.Close()
 	w := newWorld(t, []string{"127.0.0.1:*"}, func(_ *world, b *BuiltIn) { b.Dial = nil })
 	if got := w.client().status(head(l.Addr().String())); got != 200 {
 		t.Errorf("status %d, want 200", got)
 	}
-	if got := w.client().status(head(dead.Addr().String())); got != 502 {
+	if got := w.client().status(head(deadAddr(t))); got != 502 {
 		t.Errorf("status %d for a closed port, want 502", got)
 	}
 }
