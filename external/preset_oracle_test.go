@@ -82,7 +82,7 @@ func oracleQuestion(r *rand.Rand, f *proxycore.Filter) question {
 	var q question
 	port := pick(r, oraclePorts)
 	if r.IntN(3) == 0 {
-		a := netip.MustParseAddr(pick(r, oracleAddrs))
+		a := netip.MustParseAddr(pick(r, append(oracleAddrs, "2001:0:0808:0808::f5ff:fffe", "2001:0:0808:0808::f5ff:fffe")))
 		q.Target = netip.AddrPortFrom(a, port).String()
 		target, _ := proxycore.ParseTarget(q.Target)
 		q.allowed = f.Decide(target).Allowed
