@@ -229,10 +229,25 @@ func TestRunUpstreamSecretsAreOutOfSight(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "up.sock")
 		url := startVia(t, v, "unix", path)
 		file := credentialsFile(t, "u:s3cret")
-		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--upstream", url, "--upstream-credentials", file,
-			"--", "sh", "-c", "cat "+file+"; test -S "+path+" && echo socket; env | grep -i login; echo over").start()
-		if got := p.finish(0); got != "over\n" {
-			t.Errorf("got %q, want nothing of the upstream", got)
+		script := "cat " + file + "; test -S " + path + " && echo socket; env | grep -i login; echo over"
+		inURL := strings.Replace(url, "://", "://u:s3cret@", 1)
+		for _, args := range [][]string{{"--upstream", url, "--upstream-credentials", file}, {"--upstream", inURL}, {"--upstream", "env"}} {
+			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", "a.com"}, args, []string{"--", "sh", "-c", script})
+			p := newProc(t, args...)
+			p.cmd.Env = append(p.cmd.Env, "all_proxy="+inURL)
+			want := "u:s3cretover\n"
+			if slices.Contains(args, file) {
+				want = "over\n"
+			}
+			if got := p.start().finish(0); got != want {
+				t.Errorf("%q: got %q, want %q", args, got, want)
+			}
+		}
+		os.Remove(path)
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--upstream", inURL, "--", "true").start()
+		p.finish(125)
+		if got := p.stderr.String(); !strings.Contains(got, path+" cannot be hidden") || strings.Contains(got, "s3cret") {
+			t.Errorf("got stderr %q, want it to say that the socket is not there, and no password", got)
 		}
 	})
 }

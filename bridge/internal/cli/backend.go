@@ -11,7 +11,6 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/sallyport-dev/sallyport/external"
@@ -89,13 +88,18 @@ func (b *backend) useUpstream(up upstreamSettings, cred *credentials) error {
 		u, err = u.WithCredentials(cred.user, cred.password)
 	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", up.url.source, err)
+		return at(up.url.source, err)
 	}
 	b.upstream = u.WithLookup(lookup)
-	if path, ok := strings.CutPrefix(up.url.value, unixPrefix); ok {
-		b.hide = append(b.hide, path)
-	}
+	b.hideSocket(up.url.value)
 	return nil
+}
+
+// hideSocket has a sandbox not see the socket of an upstream, by which it would get past the filter.
+func (b *backend) hideSocket(text string) {
+	if u, err := url.Parse(text); err == nil && u.Scheme == "unix" {
+		b.hide = append(b.hide, u.Path) // without the credentials, which stand where a host does
+	}
 }
 
 // useEnvironment has the built-in proxy go where the proxy variables of this process point.
@@ -103,10 +107,14 @@ func (b *backend) useEnvironment(up upstreamSettings, cred *credentials, lookup 
 	env := os.Environ()
 	route, err := proxycore.UpstreamFromEnvironment(env)
 	if err != nil {
-		return fmt.Errorf("%s %s: %w", up.url.source, fromEnvironment, err)
+		return at(up.url.source+" "+fromEnvironment, err)
 	}
-	if cred != nil && slices.ContainsFunc(env, namesUserinfo) {
-		return fmt.Errorf("%s: a proxy variable of the environment holds credentials, too; leave one of the two out", up.credentials.source)
+	for _, entry := range env {
+		value, ok := proxyVariable(entry)
+		if ok && cred != nil && strings.Contains(value, "@") {
+			return fmt.Errorf("%s: a proxy variable of the environment holds credentials, too; leave one of the two out", up.credentials.source)
+		}
+		b.hideSocket(value)
 	}
 	b.route = func(t proxycore.Target) (*proxycore.Upstream, error) {
 		u, err := route(t)
@@ -121,14 +129,14 @@ func (b *backend) useEnvironment(up upstreamSettings, cred *credentials, lookup 
 	return nil
 }
 
-// namesUserinfo reports whether an entry of an environment is a proxy variable with credentials.
-func namesUserinfo(entry string) bool {
+// proxyVariable gives the value of an entry of an environment that may name the upstream.
+func proxyVariable(entry string) (value string, ok bool) {
 	name, value, _ := strings.Cut(entry, "=")
-	switch strings.ToUpper(name) {
-	case "HTTPS_PROXY", "ALL_PROXY":
-		return strings.Contains(value, "@")
+	switch name {
+	case "HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy":
+		return value, true
 	}
-	return false
+	return "", false
 }
 
 // useExternal prepares the start of the external proxy, or the way to one that runs.
@@ -137,7 +145,7 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 	if ext.ca.given() {
 		path, err := filepath.Abs(ext.ca.value())
 		if err != nil {
-			return fmt.Errorf("%s: %w", ext.ca.flag, err)
+			return at(ext.ca.flag, err)
 		}
 		b.ca, b.intercept = path, true
 	}
@@ -169,7 +177,7 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 	if ext.log.given() {
 		w, err := openOutput(ext.log.value())
 		if err != nil {
-			return fmt.Errorf("%s: %w", ext.log.flag, err)
+			return at(ext.log.flag, err)
 		}
 		spec.Output, b.output = w, w
 	}
@@ -184,11 +192,11 @@ func (b *backend) openFlows(ext *externalFlags) (path string, err error) {
 		return "", nil
 	}
 	if path, err = filepath.Abs(ext.flows.value()); err != nil {
-		return "", fmt.Errorf("%s: %w", ext.flows.flag, err)
+		return "", at(ext.flows.flag, err)
 	}
 	f, err := openOutput(path)
 	if err != nil {
-		return "", fmt.Errorf("%s: %w", ext.flows.flag, err)
+		return "", at(ext.flows.flag, err)
 	}
 	b.hide = append(b.hide, path)
 	return path, f.Close()
@@ -221,7 +229,7 @@ func (f *externalFlags) spec(up upstreamSettings, cred *credentials, flows strin
 	}
 	spec, err := p.Spec(policy)
 	if err != nil {
-		return external.Spec{}, fmt.Errorf("%s: %w", f.preset.flag, err)
+		return external.Spec{}, at(f.preset.flag, err)
 	}
 	return spec, nil
 }

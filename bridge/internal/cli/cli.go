@@ -169,13 +169,29 @@ func complain(w io.Writer, err error) {
 
 // wording is the text of an error as it is shown. No message of ours shows a URL with a
 // password knowingly; one that quotes what stands where it does not belong hides it here.
-func wording(err error) string {
-	text := err.Error()
+func wording(err error) string { return withoutUserinfo(withoutPackage(err.Error())) }
+
+// withoutPackage takes the name of a package of ours from the start of an error's text.
+func withoutPackage(text string) string {
 	for _, name := range []string{"bridge: ", "proxycore: ", "external: ", "trust: "} {
 		text = strings.TrimPrefix(text, name)
 	}
-	return withoutUserinfo(text)
+	return text
 }
+
+// at puts before an error the option, or the place in a file, that it is about.
+func at(source string, err error) error { return &sourceError{source, err} }
+
+type sourceError struct {
+	source string
+	err    error
+}
+
+// Error implements error.
+func (e *sourceError) Error() string { return e.source + ": " + withoutPackage(e.err.Error()) }
+
+// Unwrap gives the error without the place.
+func (e *sourceError) Unwrap() error { return e.err }
 
 // flatten takes errors.Join apart, and leaves alone an error that merely wraps
 // several and has a text of its own.

@@ -101,7 +101,7 @@ func (f *externalFlags) lookupPreset() (p external.Preset, err error) {
 		return p, nil
 	}
 	if p, err = external.LookupPreset(f.preset.value()); err != nil {
-		return p, fmt.Errorf("%s: %w", f.preset.flag, err)
+		return p, at(f.preset.flag, err)
 	}
 	return p, nil
 }

@@ -39,6 +39,21 @@ const patternHelp = `Patterns (quote them: a shell expands *):
 Deny wins over allow. What nothing allows is denied.
 `
 
+// throughHelp explains the ways through another proxy, for run and proxy.
+const throughHelp = `Another proxy (the filter always comes first: of what is denied no other proxy hears):
+  --upstream http://proxy.example.com:3128   through a proxy of your network; if it is
+                         down or refuses, the answer is 502 and never a direct connection
+  --upstream env         the same, from HTTPS_PROXY, ALL_PROXY and NO_PROXY as they are
+                         here; without it they are not read
+  --external mitmdump    through a proxy that is started for this, with the settings it needs
+  --external-cmd 'myproxy --listen 127.0.0.1:{port}'
+                         the same with any program; {socket}, {addr} and {dir} work, too
+  --external-addr 127.0.0.1:8888
+                         through a proxy that runs already
+An upstream that is given twice, or differently by a policy file, is an error. When the
+external proxy ends, there is no network any more.
+`
+
 const runHelp = `sallyport run runs a command that reaches the allowed hosts and nothing else.
 
 Usage:
@@ -57,6 +72,10 @@ Options:
 %FLAGS%
 
 ` + patternHelp + `
+` + throughHelp + `The command sees neither the upstream's credentials (the file, the variable, HTTPS_PROXY
+of this environment) nor the sockets and files of the other proxy. With --sandbox none
+it does see files. A password in the URL is seen by all who may list processes here.
+
 Exit status:
   that of the command; 128+N if signal N ended it; 125 if sallyport itself
   failed (while the command ran, too, if that ended with 0); 126 if the command
@@ -67,6 +86,8 @@ Examples:
   sallyport run --allow github.com --allow '*.githubusercontent.com' -- git clone https://github.com/a/b
   sallyport run --dev --deny '**.example.com' --log decisions.jsonl -- make test
   sallyport run --policy policy.yaml -- sh -c 'npm ci && npm test'
+  sallyport run --allow example.com --external mitmdump --external-flows flows -- curl -sS https://example.com
+  sallyport run --dev --upstream http://proxy.example.com:3128 --upstream-credentials env:LOGIN -- make
 `
 
 const proxyHelp = `sallyport proxy runs the proxy alone, for a sandbox that something else makes.
@@ -75,10 +96,12 @@ Usage:
   sallyport proxy [options]
 
 When it is ready it prints one line on standard output, such as
-  {"addr":"127.0.0.1:41234","port":41234,"socket":""}
+  {"addr":"127.0.0.1:41234","port":41234,"socket":"","ca_bundle":""}
+where ca_bundle is the PEM file that clients must trust if another proxy opens TLS.
 Messages go to standard error. SIGTERM or SIGINT lets live tunnels finish, a second
-one cuts them. SIGHUP reads the policy files again: if they are not valid the old
-policy stays, and tunnels that the new one does not allow are cut.
+one cuts them. SIGHUP reads the policy files again: if they are not valid, or change
+resolve or upstream, the old policy stays; tunnels that the new one does not allow
+are cut.
 
 The proxy enforces its policy on what is sent through it. That a program cannot
 go round it is up to the sandbox the program runs in.
@@ -87,6 +110,7 @@ Options:
 %FLAGS%
 
 ` + patternHelp + `
+` + throughHelp + `
 Exit status:
   0 if a signal ended it; 1 if it could not start or died; 2 if the command
   line or the policy is not valid.
@@ -105,7 +129,8 @@ A target is what a client asks the proxy for: HOST:PORT. For each, one line:
   allow|deny<TAB>TARGET<TAB>REASON<TAB>RULE
 where REASON says why it is denied and RULE is the pattern that decided; either
 is - if there is none. Names are not looked up: a name that is allowed here is
-still denied if it resolves to a private address that no pattern allows.
+still denied if it resolves to a private address that no pattern allows. An upstream
+in a policy file must be valid and changes no decision: the filter comes first.
 Without a target, only the policy is checked.
 
 Options:

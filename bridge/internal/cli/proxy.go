@@ -140,7 +140,7 @@ func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, sigs <-chan os
 	for {
 		select {
 		case <-h.Done():
-			complain(s.Stderr, fmt.Errorf("the proxy stopped: %w", h.Err()))
+			complain(s.Stderr, errors.New("the proxy stopped: "+wording(h.Err())))
 			return exitFailed
 		case sig := <-sigs:
 			if sig == syscall.SIGHUP {

@@ -91,7 +91,7 @@ func (s upstreamSettings) check() error {
 	var problems []error
 	if s.url.given() && s.url.value != fromEnvironment {
 		if _, err := proxycore.ParseUpstream(s.url.value); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", s.url.source, err))
+			problems = append(problems, at(s.url.source, err))
 		} else if s.credentials.given() && hasUserinfo(s.url.value) {
 			problems = append(problems, fmt.Errorf("%s: the upstream's URL holds credentials, and %s names others; leave one of the two out", s.url.source, s.credentials.source))
 		}
