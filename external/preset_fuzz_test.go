@@ -20,7 +20,7 @@ var (
 		`acl [a-z0-9-]+ (port [0-9 -]+|dst (all|[0-9a-f:./-]+)|(all|any)-of( [a-z0-9-]+)+|dstdom_regex -n -i [][a-z0-9\\^$.(|)*+?_-]+|` +
 		`req_header Proxy-Authorization \^\[Bb]\[Aa]\[Ss]\[Ii]\[Cc]\[\[:space:]]\+[A-Za-z0-9]+=*\$))$`)
 	tinyproxyLineForm = regexp.MustCompile(`^(Upstream http ([A-Za-z0-9._~+=-]+:[A-Za-z0-9._~+=-]+@)?[][a-z0-9.:_-]+:[0-9]+|BasicAuth [0-9a-f]{32} [0-9a-f]{32})$`)
-	filterLine        = regexp.MustCompile(`^(\^/\$|\^[][a-z0-9\\._()|{}?*+,-]+:\([][0-9{},|-]+\)\$)$`)
+	filterLine        = regexp.MustCompile(`^(x\^y|\^[][a-z0-9\\._()|{}?*+,-]+:\([][0-9{},|-]+\)\$)$`)
 	privoxyLine       = regexp.MustCompile(`^forward / [][a-z0-9.:_-]+:[0-9]+$`)
 	privoxyAction     = regexp.MustCompile(`^(\{[+-]block(\{[A-Za-z ]+\})?( \+[a-z-]+\{[a-z0-9-]+\})*\}|(\.|\?\*\.)?[a-z0-9._-]*(:[0-9,-]+)?/|TAG:\S+|NO-REQUEST-TAG:\S+)$`)
 	yamlLine          = regexp.MustCompile(`^([a-z_]+): (.*)$`)

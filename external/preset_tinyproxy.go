@@ -75,9 +75,9 @@ func tinyproxyLines(r *rendering) string {
 	r.refuseLocalhost()
 	r.refuseUnjudged()
 	r.refuseDenials("it has no deny rules beside its allow list")
-	// Without a line there would be no filter. No target holds a slash.
+	// Without a line there would be no filter, so there is one that nothing matches.
 	b := strings.Builder{}
-	b.WriteString("^/$\n")
+	b.WriteString("x^y\n")
 	for _, rule := range r.rules.Allow {
 		for _, host := range r.tinyproxyHosts(rule) {
 			r.tinyproxyTargets(&b, rule, host)
