@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -105,14 +106,27 @@ func TestAttachToWorkers(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer h.Close()
+	f := follow(endpoint{addr: netip.MustParseAddrPort(addr)})
+	defer f.stop()
+	gone := make(chan string, 1)
+	go func() { gone <- f.wait() }()
 	_ = cmd.Process.Kill()
 	_ = cmd.Wait()
+	await(t, "the worker is followed", func() bool {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		return strings.Contains(f.who, fmt.Sprintf("process %d ", worker))
+	})
+	if len(gone) > 0 || h.Err() != nil {
+		t.Fatalf("the proxy is over, for %v, while its worker serves", h.Err())
+	}
 	if got := connectStatus(t, h, "github.com:443"); got != 200 {
 		t.Errorf("CONNECT after the master's end = %d; want 200", got)
 	}
 	if p, err := os.FindProcess(worker); err != nil || p.Kill() != nil {
 		t.Fatal("the worker cannot be killed")
 	}
+	<-gone
 	<-h.Done()
 	if err := h.Err(); !errors.Is(err, ErrGone) {
 		t.Errorf("Err = %v; want ErrGone", err)

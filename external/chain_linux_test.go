@@ -224,6 +224,22 @@ func TestChainFails(t *testing.T) {
 	}
 }
 
+// The socket between the two proxies of a chain goes with it, however it ends.
+func TestChainLeavesNoSocket(t *testing.T) {
+	tmp := t.TempDir()
+	t.Setenv("TMPDIR", tmp)
+	h := chainOf(t, Spec{Argv: fake(t, "socket", "", "{socket}"), Socket: true}, ChainOptions{})
+	if dirs, err := os.ReadDir(tmp); err != nil || len(dirs) != 2 {
+		t.Errorf("directories %v, %v; want one of the external proxy and one of the chain", dirs, err)
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if left, err := os.ReadDir(tmp); err != nil || len(left) > 0 {
+		t.Errorf("%v is left, %v", left, err)
+	}
+}
+
 // Shutdown lets tunnels end by themselves before the external proxy is asked to go.
 func TestChainDrains(t *testing.T) {
 	t.Parallel()

@@ -100,6 +100,12 @@ func runFake(behaviour string, args []string) int {
 			}
 			go answer(c, args[1])
 		}
+	case "endless":
+		c, err := listen("127.0.0.1", port).Accept()
+		for err == nil {
+			_, err = fmt.Fprint(c, "xxxxxxxx")
+		}
+		waitForever()
 	case "silent":
 		l := listen("127.0.0.1", port)
 		for {

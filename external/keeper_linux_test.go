@@ -94,8 +94,8 @@ func TestRestart(t *testing.T) {
 					t.Errorf("an answer while the proxy is down: %q", got)
 				}
 				if !s.Socket {
-					if _, err := boundSocket(h.Port(), true); !errors.Is(err, unix.EADDRINUSE) {
-						t.Errorf("bind to the port while the proxy is down: %v; want EADDRINUSE", err)
+					if !holdsPort(t, h.Port()) {
+						t.Error("nobody holds the port while the proxy is down")
 					}
 				}
 				clock.goOn <- struct{}{}
@@ -177,6 +177,10 @@ func TestDown(t *testing.T) {
 	}
 	if _, err := k.dial(t.Context()); err == nil || k.ready() == nil {
 		t.Error("dial after down succeeded")
+	}
+	_, k.stop = context.WithCancel(t.Context())
+	if k.halt(); k.up(nil, endpoint{socket: "x"}) {
+		t.Error("a child that became ready after the end is used")
 	}
 }
 
@@ -273,19 +277,25 @@ func TestRestartGivesUp(t *testing.T) {
 // Close ends a handle in every state of a restart, and leaves nothing.
 func TestCloseWhileRestarting(t *testing.T) {
 	t.Parallel()
-	for name, goOn := range map[string]bool{"in the pause": false, "while it starts": true} {
+	for name, tc := range map[string]struct{ goOn, shutdown bool }{
+		"in the pause": {}, "while it starts": {goOn: true}, "in the pause, Shutdown": {shutdown: true}, "while it starts, Shutdown": {true, true},
+	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			mark, clock, flag := testMark(t), newHandClock(), filepath.Join(t.TempDir(), "flag")
 			h := startWith(t, clock, Spec{Argv: fake(t, "once-silent", "", flag, "{dir}"), Env: []string{mark}, Restart: &Restart{}})
 			killAll(t, mark)
 			<-clock.pauses
-			if goOn {
+			if tc.goOn {
 				clock.goOn <- struct{}{}
 				await(t, "the second child is there", func() bool { _, err := os.Stat(flag + ".2"); return err == nil })
 			}
-			if err := h.Close(); err != nil {
-				t.Errorf("Close: %v", err)
+			end := h.Close
+			if tc.shutdown {
+				end = func() error { return h.Shutdown(t.Context()) }
+			}
+			if err := end(); err != nil {
+				t.Errorf("the end: %v", err)
 			}
 			if left := carriers(mark); len(left) > 0 || h.Err() != nil {
 				t.Errorf("processes %v are left, Err = %v", left, h.Err())

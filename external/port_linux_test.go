@@ -13,6 +13,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
 // Nobody gets a port that is held: not who asks for it, not who takes any port, not
@@ -73,6 +75,45 @@ func TestChildWithoutReuse(t *testing.T) {
 			dial(t, start(t, Spec{Argv: fake(t, "without-reuse"), Unheld: unheld}))
 		})
 	}
+}
+
+// A child that met the hold and is gone already is told from one with another fault.
+func TestExitBecauseOfTheHold(t *testing.T) {
+	t.Parallel()
+	held, err := choosePort(0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.release()
+	at := place{port: held.port}
+	p, err := launch(Spec{Argv: fake(t, "without-reuse")}, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	<-p.done
+	var exit *ExitError
+	if _, err := p.awaitReady(t.Context(), readiness{at: at, held: true}); !errors.Is(err, errHeld) {
+		t.Errorf("awaitReady with a hold: %v; want errHeld", err)
+	}
+	if _, err := p.awaitReady(t.Context(), readiness{at: at}); !errors.As(err, &exit) {
+		t.Errorf("awaitReady without a hold: %v; want an *ExitError", err)
+	}
+}
+
+// holdsPort reports whether this process has a socket bound to port that is not
+// connected, which nothing but a look at its descriptors tells from connections
+// that linger.
+func holdsPort(t *testing.T, port int) bool {
+	t.Helper()
+	for fd := range 1024 {
+		name, err := unix.Getsockname(fd)
+		if at, ok := name.(*unix.SockaddrInet4); err == nil && ok && at.Port == port {
+			if _, err := unix.Getpeername(fd); errors.Is(err, unix.ENOTCONN) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 const pythonProxy = `

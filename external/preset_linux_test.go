@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -229,5 +230,24 @@ func TestPresetNames(t *testing.T) {
 				refuses(t, h, target, 400)
 			}
 		})
+	}
+}
+
+// Squid has nothing to say about a configuration: what it warns of it has dropped.
+func TestSquidTakesEveryLine(t *testing.T) {
+	t.Parallel()
+	program := realProgram(t, "squid")
+	squid, _ := LookupPreset("squid")
+	for name, policy := range goldenPolicies {
+		spec, err := squid.rendered(policy)
+		if err != nil {
+			continue
+		}
+		path := writeConfig(t, strings.ReplaceAll(spec.Config, portPlaceholder, "3128"))
+		out, err := exec.CommandContext(t.Context(), program, "-k", "parse", "-f", path).CombinedOutput()
+		rest := strings.ReplaceAll(string(out), "WARNING: HTTP requires the use of Via", "")
+		if err != nil || strings.Contains(rest, "WARNING") || strings.Contains(string(out), "ERROR") {
+			t.Errorf("policy %q: %v\n%s", name, err, out)
+		}
 	}
 }

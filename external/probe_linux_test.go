@@ -69,6 +69,14 @@ func TestSilentProxy(t *testing.T) {
 	}
 }
 
+// An answer without end is no answer; only its beginning is read.
+func TestEndlessAnswer(t *testing.T) {
+	t.Parallel()
+	if err := startFails(t, Spec{Argv: fake(t, "endless"), StartTimeout: long}); !errors.Is(err, ErrOpen) || len(err.Error()) > 2*probeBytes {
+		t.Errorf("Start: %.300v; want ErrOpen", err)
+	}
+}
+
 // A crash at the first connection is not taken for a refusal.
 func TestCrashIsNoRefusal(t *testing.T) {
 	t.Parallel()
