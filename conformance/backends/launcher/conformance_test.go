@@ -9,6 +9,7 @@ package launcher
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"slices"
 	"strings"
@@ -20,6 +21,9 @@ import (
 	"github.com/sallyport-dev/sallyport/external"
 )
 
+//go:embed baseline.txt
+var baseline string
+
 func TestMain(m *testing.M) { backend.Main(m) }
 
 func TestConformance(t *testing.T) {
@@ -27,6 +31,7 @@ func TestConformance(t *testing.T) {
 		Name:     "launcher",
 		Version:  "development",
 		Features: backend.PolicyFeatures(conformance.TCP, conformance.DeathReport, conformance.Launcher),
+		Known:    backend.Baseline(baseline),
 		Start:    start,
 	}, backend.Reports()...)
 }

@@ -26,6 +26,7 @@ func externalChecks() []check.Check {
 		{ID: "EXTERNAL-003.words", Summary: "what the program said before its end is in the error or in the log", Run: lastWords},
 		{ID: "EXTERNAL-004.deadline", Summary: "a program that never listens is an error by the deadline, and gone", Run: neverListens(false)},
 		{ID: "EXTERNAL-004.cancelled", Summary: "a start that is cancelled is an error, and the program gone", Run: neverListens(true)},
+		{ID: "EXTERNAL-004.deaf", Summary: "a program that takes connections and never answers is no better", Run: deaf},
 		{ID: "EXTERNAL-005.taken-before", Summary: "somebody who listens on the port already is not handed out", Run: stranger(false)},
 		{ID: "EXTERNAL-005.taken-meanwhile", Summary: "nor is somebody who is faster than the program", Run: stranger(true)},
 		{ID: "EXTERNAL-006.open", Summary: "a program that allows everything is not handed out, and gone", Run: openChild},
@@ -35,6 +36,7 @@ func externalChecks() []check.Check {
 		{ID: "EXTERNAL-010.group", Summary: "so is a process it has started", Run: family(child.Group)},
 		{ID: "EXTERNAL-010.session", Summary: "and one that has left its session", Run: family(child.Session)},
 		{ID: "EXTERNAL-010.orphan", Summary: "and one whose parent is gone", Run: family(child.Orphan)},
+		{ID: "EXTERNAL-010.after-death", Summary: "and one that has survived the program", Run: survivor},
 		{ID: "EXTERNAL-011.reported", Summary: "the program's death is reported", Run: childDeath(deathReported)},
 		{ID: "EXTERNAL-011.tunnels-end", Summary: "with the program end its tunnels", Run: childDeath(tunnelEnded)},
 		{ID: "EXTERNAL-011.fails-closed", Summary: "without the program nothing is served", Run: childDeath(closed)},
@@ -51,10 +53,15 @@ func externalChecks() []check.Check {
 	for i := range all {
 		all[i].Needs = []string{"launcher"}
 	}
-	return append(all, check.Check{
-		ID: "EXTERNAL-018.unclaimed", Summary: "a backend without a launcher that is asked to start a program returns an error",
-		Unclaimed: "launcher", Run: noLauncher,
-	})
+	return append(all,
+		check.Check{
+			ID: "EXTERNAL-018.unclaimed", Summary: "a backend without a launcher that is asked to start a program returns an error",
+			Unclaimed: "launcher", Run: noLauncher,
+		},
+		check.Check{
+			ID: "EXTERNAL-019.stray", Summary: "a process that has nothing of the program's any more is gone when Stop returns",
+			Needs: []string{"launcher"}, Run: family(child.Stray),
+		})
 }
 
 // control opens the socket at which the processes of a check's children make themselves known.

@@ -108,18 +108,29 @@ func neverListens(cancelled bool) func(*check.X) {
 	}
 }
 
+// deaf is given a deadline, since nobody else could say when it has taken too long.
+func deaf(x *check.X) {
+	h := control(x)
+	s := x.Begin(program(x, h, child.Options{Do: child.Deaf}), x.Bound())
+	s.Within(x.Bound())
+	if p, err := settled(x, s); err == nil {
+		x.Fail(oracle.Child, "an instance runs at %v, and its child answers nobody", p.Addr)
+	}
+	gone(x, h, "after the start that failed")
+}
+
 // other is a proxy of somebody else's that looks like the one that was asked for.
 type other struct {
 	net.Listener
 	asked atomic.Int32 // for what a client of the instance asks for
 }
 
-// listenAs makes one; nil when nobody can listen there.
+// listenAs makes one, which nobody reaches when nobody can listen there.
 func listenAs(x *check.X, port string) *other {
 	l, err := net.Listen("tcp4", net.JoinHostPort("127.0.0.1", port))
 	if err != nil {
 		x.Line("Control", "nobody else can listen on the child's port: %v", err)
-		return nil
+		return &other{}
 	}
 	x.Defer(func() { l.Close() })
 	o := &other{Listener: l}
@@ -164,7 +175,7 @@ func stranger(meanwhile bool) func(*check.X) {
 		c := program(x, h, child.Options{Do: child.Outrun})
 		var o *other
 		if !meanwhile {
-			if o = listenAs(x, "0"); o == nil {
+			if o = listenAs(x, "0"); o.Listener == nil {
 				x.Abort("nobody can listen anywhere")
 			}
 			c.Port = o.Addr().(*net.TCPAddr).Port
@@ -187,7 +198,7 @@ func stranger(meanwhile bool) func(*check.X) {
 			s.Cancel() // who waits for the child to get its port does not do wrong either
 		}
 		p, err := settled(x, s)
-		if err == nil && o != nil {
+		if err == nil {
 			whose(x, p, o)
 			mustEnd(x, p)
 		}

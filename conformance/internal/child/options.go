@@ -31,6 +31,7 @@ const (
 	Serve    Behaviour = "serve"    // a strict proxy that enforces the policy
 	Exit     Behaviour = "exit"     // says Words on standard error and exits with Status
 	Mute     Behaviour = "mute"     // never listens
+	Deaf     Behaviour = "deaf"     // listens, takes connections, and never answers
 	Outrun   Behaviour = "outrun"   // says "port N", waits for "go", and stays when the port cannot be had
 	Open     Behaviour = "open"     // a proxy that allows everything
 	Exposed  Behaviour = "exposed"  // a strict proxy on every address of the host
@@ -49,6 +50,7 @@ const (
 	Group   = "group"   // a process of the child's own group
 	Session = "session" // one in a session of its own
 	Orphan  = "orphan"  // one that was forked twice: its parent is gone
+	Stray   = "stray"   // an orphan that has none of the child's environment either
 )
 
 // What children do is fixed, so that checks can ask for it.

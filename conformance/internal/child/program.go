@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -78,6 +79,8 @@ func run() (int, error) {
 		return p.serve()
 	case kin:
 		return p.obey()
+	case Deaf:
+		return p.listen()
 	}
 	return p.serve()
 }
@@ -137,6 +140,22 @@ func (p process) serve() (int, error) {
 	return p.obey()
 }
 
+// listen takes connections and answers none.
+func (p process) listen() (int, error) {
+	l, err := net.Listen("tcp4", "127.0.0.1:"+p.port)
+	if err != nil {
+		return 0, err
+	}
+	go func() {
+		for {
+			if _, err := l.Accept(); err != nil {
+				return
+			}
+		}
+	}()
+	return p.obey()
+}
+
 // obey carries out what the suite says, until there is no suite any more.
 func (p process) obey() (int, error) {
 	if p.to == nil {
@@ -181,7 +200,7 @@ func (p process) spawn() error {
 	o := Options{Do: kin, role: p.Kin}
 	switch p.Kin {
 	case Group, Session:
-	case Orphan:
+	case Orphan, Stray:
 		o.Do, o.next = fork, kin
 	default:
 		return fmt.Errorf("unknown kin %q", p.Kin)
@@ -241,5 +260,8 @@ func (p process) fork() error {
 		return err
 	}
 	detach(cmd)
+	if p.role == Stray {
+		cmd.Env = []string{"PATH=/nowhere"}
+	}
 	return cmd.Start()
 }

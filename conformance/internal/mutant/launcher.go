@@ -57,7 +57,7 @@ func launcherFeatures() conformance.FeatureSet {
 // What a fault of the start, of the end and of what is handed on could break.
 var (
 	starts   = []string{"EXTERNAL-00[1-8]*", "EXTERNAL-017*"}
-	ends     = []string{"EXTERNAL-00[13689]*", "EXTERNAL-01[012]*"}
+	ends     = []string{"EXTERNAL-00[13689]*", "EXTERNAL-01[0129]*"}
 	inherits = []string{"EXTERNAL-00[23]*", "EXTERNAL-01[0-7]*"}
 )
 
@@ -79,6 +79,7 @@ func startMutants() []Mutant {
 		Mutant{Fault: WaitsForTheDead, Check: "EXTERNAL-002.at-once", Kind: oracle.Child},
 		Mutant{Fault: Leaks, Check: "EXTERNAL-004.deadline", Kind: oracle.Child},
 		Mutant{Fault: Leaks, Check: "EXTERNAL-004.cancelled", Kind: oracle.Child},
+		Mutant{Fault: OpenAccepted, Check: "EXTERNAL-004.deaf", Kind: oracle.Child},
 		Mutant{Fault: ReadyOnConnect, Check: "EXTERNAL-005.taken-before", Kind: oracle.Child},
 		Mutant{Fault: ReadyOnConnect, Check: "EXTERNAL-005.taken-meanwhile", Kind: oracle.Child},
 		Mutant{Fault: OpenAccepted, Check: "EXTERNAL-006.open", Kind: oracle.OriginDial},
@@ -94,7 +95,9 @@ func endMutants() []Mutant {
 		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.group", Kind: oracle.Child},
 		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.session", Kind: oracle.Child},
 		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.orphan", Kind: oracle.Child},
+		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.after-death", Kind: oracle.Child},
 		Mutant{Fault: KillsGroup, Check: "EXTERNAL-010.session", Kind: oracle.Child},
+		Mutant{Fault: KillsGroup, Check: "EXTERNAL-019.stray", Kind: oracle.Child},
 		Mutant{Fault: TermOnly, Check: "EXTERNAL-009.stubborn", Kind: oracle.Child},
 		Mutant{Fault: DeathUnseen, Check: "EXTERNAL-011.reported", Kind: oracle.Lifecycle},
 		Mutant{Fault: TunnelsKept, Check: "EXTERNAL-011.tunnels-end", Kind: oracle.ClientStream},
