@@ -135,6 +135,12 @@ var missing = map[conformance.Feature]struct {
 	conformance.Unix:      {[]string{outside.Socket}, "{socket}"},
 	conformance.Sandbox:   {[]string{outside.Cmd}, "{cmd}, in --launch"},
 	conformance.DenyRules: {[]string{outside.Deny, outside.DenyFile}, "{deny} or {denyfile}"},
+
+	conformance.UpstreamHTTP:  {[]string{outside.Upstream}, "{upstream}"},
+	conformance.UpstreamTLS:   {[]string{outside.UpstreamCA}, "{upstream-ca}"},
+	conformance.UpstreamSOCKS: {[]string{outside.Upstream}, "{upstream}"},
+	conformance.UpstreamUnix:  {[]string{outside.Upstream}, "{upstream}"},
+	conformance.UpstreamAuth:  {[]string{outside.Login}, "{upstream-credentials}"},
 }
 
 // claim joins what the command line shows with what the user says.
@@ -142,6 +148,13 @@ func (r *runFlags) claim(t *outside.Template, entry []conformance.Feature) (conf
 	all := slices.Clone(entry)
 	if t.Uses(outside.Deny, outside.DenyFile) {
 		all = append(all, conformance.DenyRules)
+	}
+	for f, word := range map[conformance.Feature]string{
+		conformance.UpstreamHTTP: outside.Upstream, conformance.UpstreamTLS: outside.UpstreamCA, conformance.UpstreamAuth: outside.Login,
+	} {
+		if t.Uses(word) {
+			all = append(all, f)
+		}
 	}
 	for _, name := range r.features {
 		f := conformance.Feature(strings.TrimSpace(name))
@@ -152,6 +165,9 @@ func (r *runFlags) claim(t *outside.Template, entry []conformance.Feature) (conf
 		}
 		if f == conformance.Intercept {
 			return conformance.FeatureSet{}, errors.New("--features intercept: a command line cannot say where the CA bundle is; write a backend in Go (README)")
+		}
+		if f == conformance.Launcher {
+			return conformance.FeatureSet{}, errors.New("--features launcher: a command line cannot be given a program to start; write a backend in Go (README)")
 		}
 		if f == conformance.DeathReport && r.launch != "" {
 			return conformance.FeatureSet{}, errors.New("--features death-report: there is no proxy between two commands of --launch that could die")

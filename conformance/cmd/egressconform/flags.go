@@ -35,11 +35,15 @@ In the command lines these words are replaced. They are split like a shell would
   {socket}        path of a unix socket to make {dir}           an empty directory
   {allow} {deny}  the policy, with commas       {allowfile} {denyfile}   the same in files, one line each
   {head-timeout}  seconds a client has for its head
+  {upstream}      URL of a proxy to go through, empty for none: http, https, socks5h or unix
+  {upstream-ca}   path of the authority of an https upstream in PEM, empty for none
+  {upstream-credentials}   path of a file with its user:password, empty for none
   {cmd}           with --launch: the command to run in the sandbox
 
 What is not in the command line cannot be asked for: without {listen} or {port} the backend does not claim tcp,
-without {socket} not unix, without {deny} or {denyfile} not deny-rules, and without {head-timeout} the checks that wait
-for it do not apply.
+without {socket} not unix, without {deny} or {denyfile} not deny-rules, without {upstream} not upstream, without
+{upstream-ca} not upstream-tls, without {upstream-credentials} not upstream-auth, and without {head-timeout} the checks
+that wait for it do not apply. Claim upstream-socks5h and upstream-unix by --features.
 `
 
 func (r *runFlags) add(f *pflag.FlagSet) {

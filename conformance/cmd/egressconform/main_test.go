@@ -38,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// proxy is the reference proxy as a command: HOW PORT ALLOW DENY SOCKET HEAD, where HOW is a fault of it or a way for
-// a command to go wrong.
+// proxy is the reference proxy as a command: HOW PORT ALLOW DENY SOCKET HEAD [UPSTREAM CA CREDENTIALS], where HOW is a
+// fault of it or a way for a command to go wrong.
 func proxy(args []string) int {
 	how, port := args[0], args[1]
 	switch how {
@@ -61,6 +61,9 @@ func proxy(args []string) int {
 	o.HeadTimeout = time.Duration(head) * time.Second
 	o.Allow = lines(args[2])
 	o.Deny = lines(args[3])
+	if len(args) > 6 && args[6] != "" {
+		o.Upstream = upstream(args[6], args[7], args[8])
+	}
 	p, err := refproxy.Start(o)
 	if err != nil {
 		fmt.Println(err)
@@ -80,6 +83,14 @@ func proxy(args []string) int {
 		return 1
 	}
 	return 0
+}
+
+func upstream(url, ca, credentials string) *refproxy.Upstream {
+	u := &refproxy.Upstream{URL: url, CAFile: ca}
+	if text, err := os.ReadFile(credentials); err == nil {
+		u.User, u.Password, _ = strings.Cut(strings.TrimSuffix(string(text), "\n"), ":")
+	}
+	return u
 }
 
 func lines(text string) []string {
@@ -116,6 +127,11 @@ func testProxy(how string) string {
 // tcpProxy is the same without the socket.
 func tcpProxy(how string) string {
 	return fmt.Sprintf("%s %s %s {port} {allow} {deny} '' {head-timeout}", os.Args[0], roleProxy, how)
+}
+
+// chained is tcpProxy with all the words for upstreams.
+func chained(how string) string {
+	return tcpProxy(how) + " '{upstream}' '{upstream-ca}' '{upstream-credentials}'"
 }
 
 // few are checks that cost little and say much.

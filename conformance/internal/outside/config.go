@@ -47,8 +47,8 @@ const defaultHead = 10 * time.Second
 // values are the placeholders for c; those that name files have them written. fixed says that the policy is none
 // of the command line's business.
 func (t *Template) values(c conformance.Config, fixed bool) (map[string]string, error) {
-	if c.Child != nil || c.Upstream != nil {
-		return nil, errors.New("outside: a command line launches nothing but itself, and goes through no other proxy")
+	if c.Child != nil {
+		return nil, errors.New("outside: a command line launches nothing but itself")
 	}
 	if len(c.Deny) > 0 && !t.Uses(Deny, DenyFile) && !fixed {
 		return nil, errors.New("outside: the policy has deny lines, and the command line has neither {deny} nor {denyfile}")
@@ -65,6 +65,9 @@ func (t *Template) values(c conformance.Config, fixed bool) (map[string]string, 
 	v := map[string]string{
 		Allow: strings.Join(c.Allow, ","), Deny: strings.Join(c.Deny, ","), Dir: c.Dir, Socket: c.SocketPath,
 		HeadTimeout: strconv.Itoa(int((head + time.Second - 1) / time.Second)),
+	}
+	if err := t.upstream(c, v); err != nil {
+		return nil, err
 	}
 	for name, lines := range map[string][]string{AllowFile: c.Allow, DenyFile: c.Deny} {
 		if !t.Uses(name) {

@@ -19,22 +19,25 @@ import (
 
 // Placeholders of a command line, without their braces.
 const (
-	Listen      = "listen"       // 127.0.0.1:port
-	Addr        = "addr"         // 127.0.0.1
-	Port        = "port"         // the port alone
-	Socket      = "socket"       // path of the unix socket to make
-	Allow       = "allow"        // the lines that allow, with commas between them
-	Deny        = "deny"         // the lines that deny, with commas between them
-	AllowFile   = "allowfile"    // path of a file with one line each
-	DenyFile    = "denyfile"     // path of a file with one line each
-	Dir         = "dir"          // an empty directory for whatever the command needs
-	HeadTimeout = "head-timeout" // whole seconds a client has for its head
-	Cmd         = "cmd"          // the command to run in the sandbox, a word of its own that becomes several
+	Listen      = "listen"               // 127.0.0.1:port
+	Addr        = "addr"                 // 127.0.0.1
+	Port        = "port"                 // the port alone
+	Socket      = "socket"               // path of the unix socket to make
+	Allow       = "allow"                // the lines that allow, with commas between them
+	Deny        = "deny"                 // the lines that deny, with commas between them
+	AllowFile   = "allowfile"            // path of a file with one line each
+	DenyFile    = "denyfile"             // path of a file with one line each
+	Dir         = "dir"                  // an empty directory for whatever the command needs
+	HeadTimeout = "head-timeout"         // whole seconds a client has for its head
+	Upstream    = "upstream"             // URL of the proxy to go through, empty for none
+	UpstreamCA  = "upstream-ca"          // path of a PEM file with the authority of an https upstream, empty for none
+	Login       = "upstream-credentials" // path of a file with user:password in its only line, empty for none
+	Cmd         = "cmd"                  // the command to run in the sandbox, a word of its own that becomes several
 )
 
 var meanings = map[string]bool{
 	Listen: true, Addr: true, Port: true, Socket: true, Allow: true, Deny: true, AllowFile: true, DenyFile: true,
-	Dir: true, HeadTimeout: true, Cmd: true,
+	Dir: true, HeadTimeout: true, Upstream: true, UpstreamCA: true, Login: true, Cmd: true,
 }
 
 var placeholder = regexp.MustCompile(`\{[a-zA-Z][a-zA-Z_-]*\}`)

@@ -68,3 +68,41 @@ func TestValues(t *testing.T) {
 		t.Error("a line with a comma in it would have become two")
 	}
 }
+
+// TestUpstream: what the command line has no word for is refused, and the password is in a file and nowhere else.
+func TestUpstream(t *testing.T) {
+	t.Parallel()
+	const url = "https://gate.example:3129"
+	full := conformance.Upstream{URL: url, User: "u", Password: "p:w", CAFile: "/ca.pem"}
+	for _, c := range []struct {
+		line string
+		up   *conformance.Upstream
+		says string
+	}{
+		{"p {allow}", nil, ""},
+		{"p {allow} {upstream}", nil, ""},
+		{"p {allow}", &conformance.Upstream{URL: url}, "no {upstream}"},
+		{"p {upstream}", &conformance.Upstream{}, "without a URL"},
+		{"p {upstream}", &conformance.Upstream{URL: url, CAFile: "/ca.pem"}, "no {upstream-ca}"},
+		{"p {upstream} {upstream-ca}", &full, "no {upstream-credentials}"},
+		{"p {upstream} {upstream-ca} {upstream-credentials}", &conformance.Upstream{URL: url, User: "u\n"}, "line breaks"},
+		{"p {upstream} {upstream-ca} {upstream-credentials}", &full, ""},
+	} {
+		tpl, err := Parse(c.line)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v, err := tpl.values(conformance.Config{Dir: t.TempDir(), Upstream: c.up}, false)
+		if (err == nil) != (c.says == "") || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s, %+v: %v, want %q", c.line, c.up, err, c.says)
+		}
+		if err != nil || c.up == nil {
+			continue
+		}
+		text, err := os.ReadFile(v[Login])
+		info, _ := os.Stat(v[Login])
+		if err != nil || string(text) != "u:p:w\n" || info.Mode() != 0o600 || v[Upstream] != url || v[UpstreamCA] != "/ca.pem" {
+			t.Errorf("%s: %q, %v, %v, %v", c.line, text, err, info, v)
+		}
+	}
+}
