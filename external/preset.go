@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/external/internal/presetrules"
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -41,6 +42,11 @@ type Policy struct {
 	// packet filter, the upstream. Without it a program that does not judge the
 	// addresses of a name refuses rules about names.
 	GuardElsewhere bool
+
+	// HeadTimeout is how long a client may take to send the head of its request. 0
+	// means 10 s. Only squid and mitmdump know it, in whole seconds; the others have
+	// one limit of time for everything, and refuse it.
+	HeadTimeout time.Duration
 
 	// Intercept says what mitmdump does to what it carries. Other presets never
 	// intercept, and ignore it.
@@ -207,8 +213,22 @@ func (p Preset) rendered(policy Policy) (Spec, error) {
 	return spec, nil
 }
 
+// headSeconds is Policy.HeadTimeout in whole seconds.
+func (r *rendering) headSeconds() int {
+	if r.policy.HeadTimeout <= 0 {
+		return 10
+	}
+	return int((r.policy.HeadTimeout + time.Second - 1) / time.Second)
+}
+
 // checkOptions refuses what the preset would have to ignore.
 func (r *rendering) checkOptions() {
+	if r.policy.HeadTimeout < 0 {
+		r.refuse("HeadTimeout", "it is negative; 0 means 10 s")
+	}
+	if r.policy.HeadTimeout > 0 && (r.preset == "tinyproxy" || r.preset == "privoxy") {
+		r.refuse("HeadTimeout", "its only limit of time would end idle tunnels too")
+	}
 	if r.preset == "mitmdump" {
 		return
 	}

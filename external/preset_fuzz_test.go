@@ -14,7 +14,7 @@ import (
 // program, so that nothing of a policy becomes a line, an option or an expression of
 // its own.
 var (
-	squidLine = regexp.MustCompile(`^(|reply_header_add Proxy-Authenticate "Basic realm=\\"sallyport\\"" !known|deny_info [0-9]{3}:[A-Z_]+ [a-z-]+|` +
+	squidLine = regexp.MustCompile(`^(|request(_start)?_timeout [0-9]+ seconds|reply_header_add Proxy-Authenticate "Basic realm=\\"sallyport\\"" !known|deny_info [0-9]{3}:[A-Z_]+ [a-z-]+|` +
 		`cache_peer [a-z0-9.:_-]+ parent [0-9]+ 0 no-query no-digest no-netdb-exchange default name=upstream( login=[A-Za-z0-9%]+:[A-Za-z0-9%]+)?|` +
 		`never_direct allow all|nonhierarchical_direct off|http_access (allow|deny)( !?[A-Za-z0-9-]+)+|` +
 		`acl [a-z0-9-]+ (port [0-9 -]+|dst (all|[0-9a-f:./-]+)|(all|any)-of( [a-z0-9-]+)+|dstdom_regex -n -i [][a-z0-9\\^$.(|)*+?_-]+|` +

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
@@ -249,5 +250,21 @@ func TestSquidTakesEveryLine(t *testing.T) {
 		if err != nil || strings.Contains(rest, "WARNING") || strings.Contains(string(out), "ERROR") {
 			t.Errorf("policy %q: %v\n%s", name, err, out)
 		}
+	}
+}
+
+// A client that never ends its head is not waited for.
+func TestPresetHeadTimeout(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"squid", "mitmdump"} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			h := start(t, presetSpec(t, name, Policy{HeadTimeout: time.Second}))
+			c := dial(t, h)
+			if _, err := io.WriteString(c, "CONNECT slow.invalid:443 HTTP/1.1\r\nHost:"); err != nil {
+				t.Fatal(err)
+			}
+			awaitEOF(t, c)
+		})
 	}
 }

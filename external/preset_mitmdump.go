@@ -29,6 +29,7 @@ type addonPolicy struct {
 	Unfiltered bool        `json:"unfiltered"`
 	Judges     bool        `json:"judges"` // resolves names, and judges their addresses
 	Intercept  string      `json:"intercept"`
+	Head       int         `json:"head_seconds"`
 	Upstream   []any       `json:"upstream"` // host and port, or null
 	Allow      []addonRule `json:"allow"`
 	Deny       []addonRule `json:"deny"`
@@ -52,6 +53,7 @@ func renderMitmdump(r *rendering) Spec {
 		Unfiltered: r.policy.Unfiltered,
 		Judges:     !r.policy.Unfiltered && (r.upstream == nil || !r.policy.GuardElsewhere),
 		Intercept:  intercept,
+		Head:       r.headSeconds(),
 		Allow:      addonRules(r.rules.Allow),
 		Deny:       addonRules(r.rules.Deny),
 		Blocks:     [][2]any{},

@@ -32,8 +32,6 @@ except ImportError:
 METHODS = ("GET POST PUT HEAD DELETE OPTIONS PATCH TRACE PRI PROPFIND PROPPATCH MKCOL COPY MOVE LOCK UNLOCK "
            "REPORT SEARCH MKACTIVITY CHECKOUT MERGE").split()
 
-HEAD_SECONDS = 10  # for a whole head
-
 # The judged addresses of the connection that the current task opens; None: any.
 judged = contextvars.ContextVar("judged")
 
@@ -82,7 +80,7 @@ class Sallyport:
         self.resolve, loop.getaddrinfo = resolve, getaddrinfo
 
     def client_connected(self, client):
-        asyncio.get_running_loop().call_later(HEAD_SECONDS, lambda: client in self.heard or hang_up(client))
+        asyncio.get_running_loop().call_later(self.policy.head_seconds, lambda: client in self.heard or hang_up(client))
 
     async def http_connect(self, flow):
         self.heard.add(flow.client_conn)

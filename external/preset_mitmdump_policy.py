@@ -93,6 +93,7 @@ class Policy:
         self.judges = raw["judges"]
         self.upstream = tuple(raw["upstream"]) if raw["upstream"] else None
         self.intercept = raw["intercept"]
+        self.head_seconds = raw["head_seconds"]
         self.allow = [Rule(r) for r in raw["allow"]]
         self.deny = [Rule(r) for r in raw["deny"]]
         blocks = [(ipaddress.ip_network(p), bits) for p, bits in raw["blocks"]]

@@ -34,8 +34,6 @@ positive_dns_ttl 1 minute
 negative_dns_ttl 5 seconds
 dns_timeout 5 seconds
 connect_timeout 10 seconds
-request_start_timeout 10 seconds
-request_timeout 10 seconds
 forward_max_tries 3
 connect_retries 0
 request_header_max_size 8 KB
@@ -99,6 +97,7 @@ type squid struct {
 func renderSquid(r *rendering) Spec {
 	s := &squid{rendering: r}
 	s.b.WriteString(squidHead)
+	s.line("request_start_timeout %d seconds\nrequest_timeout %d seconds", r.headSeconds(), r.headSeconds())
 	s.parent()
 	s.b.WriteString(squidGuards)
 	if r.policy.Unfiltered {

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
@@ -35,6 +36,7 @@ var goldenPolicies = map[string]Policy{
 	"denied names": {Allow: []string{"**.example.com", "**.b.example.com:22"}, GuardElsewhere: true,
 		Deny: []string{"evil.example.com", "*.bad.example.com:22", "other.test", "10.0.0.0/8:22"}},
 	"unfiltered":         {Unfiltered: true},
+	"head":               {Unfiltered: true, HeadTimeout: 1500 * time.Millisecond},
 	"upstream":           {Allow: []string{"example.com"}, GuardElsewhere: true, Upstream: "http://proxy.corp.example:3128"},
 	"upstream with user": {Unfiltered: true, Upstream: "http://u:p.w%2B1@192.0.2.8:3128"},
 	"mitmdump":           {Allow: []string{"example.com"}, FlowLog: "/var/log/flows %Y\"", Roots: "/etc/ssl/roots.pem", Intercept: InterceptKnown},
@@ -140,6 +142,9 @@ func TestPresetRefusals(t *testing.T) {
 		{"squid", Policy{CADir: "/x"}, "CADir", "does not intercept"},
 		{"mitmdump", Policy{FlowLog: "x"}, "FlowLog", "absolute"},
 		{"mitmdump", Policy{Roots: "/x\ny"}, "Roots", "control characters"},
+		{"tinyproxy", Policy{HeadTimeout: 1}, "HeadTimeout", "idle tunnels"},
+		{"privoxy", Policy{HeadTimeout: 1}, "HeadTimeout", "idle tunnels"},
+		{"squid", Policy{HeadTimeout: -1}, "HeadTimeout", "negative"},
 		{"mitmdump", Policy{Intercept: 9}, "Intercept", "no such value"},
 	}
 	for _, tt := range tests {
