@@ -50,9 +50,9 @@ const (
 	Drip
 )
 
-// FloodSize is more than anybody with the limit of SPEC.md takes for the head of an answer: what waits in the buffers
-// of both sockets is counted too.
-const FloodSize = 4 << 20
+// FloodSize is more than anybody with the limit of SPEC.md, 1 MiB, takes for the head of an answer: what waits in the
+// buffers of both sockets, 6 MiB at most unless somebody has asked for more, is counted too.
+const FloodSize = 8 << 20
 
 // Certificate says what is wrong with the upstream's certificate.
 type Certificate int
