@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"os/signal"
+	"runtime"
 	"strconv"
 	"syscall"
 	"time"
@@ -208,16 +209,13 @@ func (p process) spawn() error {
 	return p.known(o, p.Kin != Group)
 }
 
-// lifeline is the end of a pipe that is closed by nobody but the kernel.
-var lifeline *os.File
-
 // daemonize starts the daemon, which listens once this process is gone.
 func (p process) daemonize() error {
 	r, w, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	lifeline = w
+	defer runtime.KeepAlive(w) // which is for the kernel to close
 	return p.known(Options{Do: fork, next: Daemon, role: Detached, Allow: p.Allow, Deny: p.Deny, HeadTimeout: p.HeadTimeout}, true, r)
 }
 

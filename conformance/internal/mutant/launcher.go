@@ -9,7 +9,7 @@ import (
 	"slices"
 
 	"github.com/sallyport-dev/sallyport/conformance"
-	. "github.com/sallyport-dev/sallyport/conformance/internal/launcher"
+	"github.com/sallyport-dev/sallyport/conformance/internal/launcher"
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
@@ -29,7 +29,7 @@ func launch(ctx context.Context, c conformance.Config, faults refproxy.Faults) (
 		}
 		c.Child = own
 	}
-	l, err := Start(ctx, Options{Path: c.Child.Path, Args: c.Child.Args, Port: c.Port, Log: c.Log, Faults: faults})
+	l, err := launcher.Start(ctx, launcher.Options{Path: c.Child.Path, Args: c.Child.Args, Port: c.Port, Log: c.Log, Faults: faults})
 	if err != nil {
 		return nil, err
 	}
@@ -41,7 +41,7 @@ func launch(ctx context.Context, c conformance.Config, faults refproxy.Faults) (
 
 // unlaunched is what the other entries say to a program they are to start.
 func unlaunched(c conformance.Config, faults refproxy.Faults) error {
-	if c.Child != nil && !faults.Has(ChildIgnored) {
+	if c.Child != nil && !faults.Has(launcher.ChildIgnored) {
 		return errors.New("mutant: this entry launches nothing")
 	}
 	return nil
@@ -68,53 +68,53 @@ func launcherMutants() []Mutant {
 		out[i].Entry = Launcher
 	}
 	return append(out, rows([]string{"*.unclaimed", "CONNECT-001*"},
-		Mutant{Fault: ChildIgnored, Check: "EXTERNAL-018.unclaimed", Kind: oracle.Child, Entry: Bare})...)
+		Mutant{Fault: launcher.ChildIgnored, Check: "EXTERNAL-018.unclaimed", Kind: oracle.Child, Entry: Bare})...)
 }
 
 func startMutants() []Mutant {
 	return slices.Concat(rows(starts,
-		Mutant{Fault: FallsBack, Check: "EXTERNAL-001.missing", Kind: oracle.Lifecycle},
-		Mutant{Fault: FallsBack, Check: "EXTERNAL-001.not-executable", Kind: oracle.Lifecycle},
-		Mutant{Fault: FallsBack, Check: "EXTERNAL-001.empty", Kind: oracle.Lifecycle},
-		Mutant{Fault: WaitsForTheDead, Check: "EXTERNAL-002.at-once", Kind: oracle.Child},
-		Mutant{Fault: Leaks, Check: "EXTERNAL-004.deadline", Kind: oracle.Child},
-		Mutant{Fault: Leaks, Check: "EXTERNAL-004.cancelled", Kind: oracle.Child},
-		Mutant{Fault: OpenAccepted, Check: "EXTERNAL-004.deaf", Kind: oracle.Child},
-		Mutant{Fault: ReadyOnConnect, Check: "EXTERNAL-005.taken-before", Kind: oracle.Child},
-		Mutant{Fault: ReadyOnConnect, Check: "EXTERNAL-005.taken-meanwhile", Kind: oracle.Child},
-		Mutant{Fault: OpenAccepted, Check: "EXTERNAL-006.open", Kind: oracle.OriginDial},
-		Mutant{Fault: ExposedAccepted, Check: "EXTERNAL-007.exposed", Kind: oracle.Child},
+		Mutant{Fault: launcher.FallsBack, Check: "EXTERNAL-001.missing", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.FallsBack, Check: "EXTERNAL-001.not-executable", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.FallsBack, Check: "EXTERNAL-001.empty", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.WaitsForTheDead, Check: "EXTERNAL-002.at-once", Kind: oracle.Child},
+		Mutant{Fault: launcher.Leaks, Check: "EXTERNAL-004.deadline", Kind: oracle.Child},
+		Mutant{Fault: launcher.Leaks, Check: "EXTERNAL-004.cancelled", Kind: oracle.Child},
+		Mutant{Fault: launcher.OpenAccepted, Check: "EXTERNAL-004.deaf", Kind: oracle.Child},
+		Mutant{Fault: launcher.ReadyOnConnect, Check: "EXTERNAL-005.taken-before", Kind: oracle.Child},
+		Mutant{Fault: launcher.ReadyOnConnect, Check: "EXTERNAL-005.taken-meanwhile", Kind: oracle.Child},
+		Mutant{Fault: launcher.OpenAccepted, Check: "EXTERNAL-006.open", Kind: oracle.OriginDial},
+		Mutant{Fault: launcher.ExposedAccepted, Check: "EXTERNAL-007.exposed", Kind: oracle.Child},
 	), rows([]string{"EXTERNAL-00[124]*", "EXTERNAL-017*"}, // not where such a start is a matter of who is faster
-		Mutant{Fault: ReadyTooSoon, Check: "EXTERNAL-017.first-request", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.ReadyTooSoon, Check: "EXTERNAL-017.first-request", Kind: oracle.Lifecycle},
 	))
 }
 
 func endMutants() []Mutant {
 	return rows(ends,
-		Mutant{Fault: KillsFirst, Check: "EXTERNAL-008.daemon", Kind: oracle.Child},
-		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.group", Kind: oracle.Child},
-		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.session", Kind: oracle.Child},
-		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.orphan", Kind: oracle.Child},
-		Mutant{Fault: KillsFirst, Check: "EXTERNAL-010.after-death", Kind: oracle.Child},
-		Mutant{Fault: KillsGroup, Check: "EXTERNAL-010.session", Kind: oracle.Child},
-		Mutant{Fault: KillsGroup, Check: "EXTERNAL-019.stray", Kind: oracle.Child},
-		Mutant{Fault: TermOnly, Check: "EXTERNAL-009.stubborn", Kind: oracle.Child},
-		Mutant{Fault: DeathUnseen, Check: "EXTERNAL-011.reported", Kind: oracle.Lifecycle},
-		Mutant{Fault: TunnelsKept, Check: "EXTERNAL-011.tunnels-end", Kind: oracle.ClientStream},
-		Mutant{Fault: FallsOpen, Check: "EXTERNAL-011.fails-closed", Kind: oracle.OriginDial},
+		Mutant{Fault: launcher.KillsFirst, Check: "EXTERNAL-008.daemon", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsFirst, Check: "EXTERNAL-010.group", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsFirst, Check: "EXTERNAL-010.session", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsFirst, Check: "EXTERNAL-010.orphan", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsFirst, Check: "EXTERNAL-010.after-death", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsGroup, Check: "EXTERNAL-010.session", Kind: oracle.Child},
+		Mutant{Fault: launcher.KillsGroup, Check: "EXTERNAL-019.stray", Kind: oracle.Child},
+		Mutant{Fault: launcher.TermOnly, Check: "EXTERNAL-009.stubborn", Kind: oracle.Child},
+		Mutant{Fault: launcher.DeathUnseen, Check: "EXTERNAL-011.reported", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.TunnelsKept, Check: "EXTERNAL-011.tunnels-end", Kind: oracle.ClientStream},
+		Mutant{Fault: launcher.FallsOpen, Check: "EXTERNAL-011.fails-closed", Kind: oracle.OriginDial},
 	)
 }
 
 func inheritMutants() []Mutant {
 	return rows(inherits,
-		Mutant{Fault: WordsLost, Check: "EXTERNAL-003.words", Kind: oracle.Child},
-		Mutant{Fault: PipeUnread, Check: "EXTERNAL-012.before-ready", Kind: oracle.Child},
-		Mutant{Fault: PipeUnread, Check: "EXTERNAL-012.while-serving", Kind: oracle.Child},
-		Mutant{Fault: ArgumentsByShell, Check: "EXTERNAL-013.arguments", Kind: oracle.Child},
-		Mutant{Fault: DescriptorsPassed, Check: "EXTERNAL-014.descriptors", Kind: oracle.Child},
-		Mutant{Fault: EnvironmentPassed, Check: "EXTERNAL-014.variables", Kind: oracle.Child},
-		Mutant{Fault: ScratchKept, Check: "EXTERNAL-015.stopped", Kind: oracle.Lifecycle},
-		Mutant{Fault: ScratchKept, Check: "EXTERNAL-015.failed-start", Kind: oracle.Lifecycle},
-		Mutant{Fault: OnePort, Check: "EXTERNAL-016.parallel", Kind: oracle.Child},
+		Mutant{Fault: launcher.WordsLost, Check: "EXTERNAL-003.words", Kind: oracle.Child},
+		Mutant{Fault: launcher.PipeUnread, Check: "EXTERNAL-012.before-ready", Kind: oracle.Child},
+		Mutant{Fault: launcher.PipeUnread, Check: "EXTERNAL-012.while-serving", Kind: oracle.Child},
+		Mutant{Fault: launcher.ArgumentsByShell, Check: "EXTERNAL-013.arguments", Kind: oracle.Child},
+		Mutant{Fault: launcher.DescriptorsPassed, Check: "EXTERNAL-014.descriptors", Kind: oracle.Child},
+		Mutant{Fault: launcher.EnvironmentPassed, Check: "EXTERNAL-014.variables", Kind: oracle.Child},
+		Mutant{Fault: launcher.ScratchKept, Check: "EXTERNAL-015.stopped", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.ScratchKept, Check: "EXTERNAL-015.failed-start", Kind: oracle.Lifecycle},
+		Mutant{Fault: launcher.OnePort, Check: "EXTERNAL-016.parallel", Kind: oracle.Child},
 	)
 }
