@@ -64,6 +64,7 @@ class Sallyport:
         with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "policy.json"), encoding="utf-8") as f:
             self.policy = Policy(json.load(f))
         self.tunnels = weakref.WeakKeyDictionary()
+        self.serving = False
         self.heard = weakref.WeakSet()  # clients that have sent a whole head
 
     def running(self):
@@ -78,6 +79,12 @@ class Sallyport:
                     (socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(a), port)) for a in addresses]
 
         self.resolve, loop.getaddrinfo = resolve, getaddrinfo
+        self.serving = True
+
+    def done(self):
+        # mitmproxy would wait for lookups in progress. The other addons, the log of flows among them, are done.
+        if self.serving:
+            os._exit(0)
 
     def client_connected(self, client):
         asyncio.get_running_loop().call_later(self.policy.head_seconds, lambda: client in self.heard or hang_up(client))

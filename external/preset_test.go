@@ -253,3 +253,13 @@ func TestAddonHasNoPlaceholders(t *testing.T) {
 		t.Error("the addon has a placeholder in it")
 	}
 }
+
+// A program that is not there is an error that names the package.
+func TestPresetNotInstalled(t *testing.T) {
+	t.Parallel()
+	p, _ := LookupPreset("squid")
+	p.program = "sallyport-has-no-such-program"
+	if _, err := p.Spec(Policy{}); !errors.Is(err, ErrNotInstalled) || !strings.Contains(err.Error(), "apt install squid") {
+		t.Errorf("Spec: %v; want ErrNotInstalled and the package", err)
+	}
+}
