@@ -1,0 +1,85 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+//go:build linux
+
+// Package externaltinyproxy puts tinyproxy, as the preset of external configures it, through the suite. tinyproxy does
+// not judge the addresses of a name, and the preset refuses names unless somebody else does (GuardElsewhere). Here
+// that is the proxy it goes through: a built-in one that admits every name, and refuses those with special
+// addresses. Which names and ports get that far is tinyproxy's decision alone. What it cannot do is written in
+// baseline.txt, with the reason.
+package externaltinyproxy
+
+import (
+	"context"
+	_ "embed"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/backends/internal/backend"
+	"github.com/sallyport-dev/sallyport/external"
+)
+
+var (
+	//go:embed baseline.txt
+	baseline string
+	//go:embed baseline-1.11.1.txt
+	baselineOld string
+)
+
+func TestMain(m *testing.M) { backend.Main(m) }
+
+func TestConformance(t *testing.T) {
+	version := backend.Version(t, backend.Program(t, "tinyproxy"), "-v")
+	conformance.Run(t, conformance.Backend{
+		Name:    "external-tinyproxy",
+		Version: version,
+		Features: conformance.Features(
+			conformance.TCP, conformance.Wildcards, conformance.DeepWildcards, conformance.PortRules, conformance.DeathReport),
+		Known: backend.Baseline(known(version)),
+		Start: start,
+	}, backend.Reports()...)
+}
+
+// known joins the baselines for a version.
+func known(version string) string {
+	if strings.HasPrefix(version, "tinyproxy 1.11.1") {
+		return baseline + baselineOld
+	}
+	return baseline
+}
+
+func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
+	guard, err := backend.BuiltIn(conformance.Config{Allow: []string{"*:*"}, Log: c.Log})
+	if err != nil {
+		return nil, err
+	}
+	behind, err := guard.Start(ctx)
+	if err != nil {
+		return nil, err
+	}
+	i, err := startFront(ctx, c, "http://"+behind.Addr())
+	if err != nil {
+		return nil, errors.Join(err, behind.Close())
+	}
+	stop := i.Stop
+	i.Stop = func(ctx context.Context) error { return errors.Join(stop(ctx), behind.Close()) }
+	return i, nil
+}
+
+func startFront(ctx context.Context, c conformance.Config, upstream string) (*conformance.Instance, error) {
+	spec, err := backend.Preset("tinyproxy", c, func(p *external.Policy) {
+		p.Upstream, p.GuardElsewhere = upstream, true
+	})
+	if err != nil {
+		return nil, err
+	}
+	if c.HeadTimeout > 0 {
+		// The last one counts.
+		spec.Config += fmt.Sprintf("Timeout %d\n", backend.Seconds(c.HeadTimeout))
+	}
+	return backend.External(ctx, c, spec)
+}
