@@ -128,7 +128,8 @@ class Sallyport:
         tunnel = Tunnel(name, address, port, addresses)
         tunnel.target = (name or str(address), port)
         if policy.upstream and addresses:
-            tunnel.target = (str(addresses[0]), port)
+            # mitmproxy writes the target of its own CONNECT without brackets.
+            tunnel.target = (str(addresses[0]) if addresses[0].version == 4 else "[%s]" % addresses[0], port)
         return tunnel
 
     async def lookup(self, name, port):

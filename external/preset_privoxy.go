@@ -38,7 +38,7 @@ debug 8192
 const privoxyTaggers = "CLIENT-HEADER-TAGGER: method the method of the request\n" +
 	`s@^([^ ]+) [^ ]+ HTTP/1\.[01]$@method:$1@` + "\n" +
 	"CLIENT-HEADER-TAGGER: form the form of the target\n" +
-	`s@^CONNECT [a-z0-9._-]+:[1-9][0-9]{0,4} HTTP/1\.[01]$@form:usual@i` + "\n"
+	`s@^CONNECT (?:[a-z0-9._-]+|\[[0-9a-f.]*:[0-9a-f:.]+\]):[1-9][0-9]{0,4} HTTP/1\.[01]$@form:usual@i` + "\n"
 
 const (
 	privoxyBlock   = "{+block{not on the list}}\n"
