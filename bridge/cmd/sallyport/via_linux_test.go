@@ -183,6 +183,13 @@ func serveOrigin(t *testing.T, c net.Conn, stream bool) {
 	}
 }
 
+// past is how many connections came directly.
+func (w *witness) past() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.direct
+}
+
 // want checks how many connections came through a proxy, and that none came directly.
 func (w *witness) want(t *testing.T, behind int) {
 	t.Helper()
