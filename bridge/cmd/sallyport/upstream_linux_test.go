@@ -38,7 +38,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if err := os.WriteFile(public, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=100s", "-test.run=^TestRun(Upstream.*|External|ExternalIsOutOfSight|ExternalDies|ExternalCannotStart)$")
+	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=300s", "-test.run=^TestRun(Upstream.*|External|ExternalIsOutOfSight|ExternalDies|ExternalCannotStart)$")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "HOME=/", "XDG_RUNTIME_DIR=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}
@@ -80,6 +80,7 @@ func credentialsFile(t *testing.T, text string) string {
 func TestRunUpstream(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, mode string) {
+		inSandboxes := []string{"open", "socket", "credentials in a variable", "no credentials"} // what may differ there
 		for _, tt := range []struct {
 			name   string
 			v      *via
@@ -105,6 +106,9 @@ func TestRunUpstream(t *testing.T) {
 			}, false, "502\n403\n", 407},
 			{"refuses", &via{status: 403}, func(_ *testing.T, url string) []string { return []string{"--upstream", url} }, false, "502\n403\n", 403},
 		} {
+			if mode != "none" && !slices.Contains(inSandboxes, tt.name) {
+				continue
+			}
 			t.Run(tt.name, func(t *testing.T) {
 				t.Parallel()
 				w := startWitness(t, false)

@@ -21,7 +21,8 @@ var compiledIn = []string{"github.com/creack/pty", "golang.org/x/net", "golang.o
 // inGraph are the modules that may be named besides in such a program's module graph: what the command of bridge needs,
 // and what go.mod files of those above name.
 var inGraph = []string{
-	"github.com/spf13/pflag", "go.yaml.in/yaml/v3",
+	"github.com/mattn/go-shellwords", "github.com/sallyport-dev/sallyport/external", "github.com/spf13/pflag",
+	"go.yaml.in/yaml/v3", "software.sslmate.com/src/go-pkcs12",
 	"golang.org/x/crypto", "golang.org/x/mod", "golang.org/x/sync", "golang.org/x/term", "golang.org/x/tools",
 }
 
