@@ -108,7 +108,9 @@ func renderSquid(r *rendering) Spec {
 		s.filter()
 	}
 	// -N: no daemon. -d 1: what is serious goes to stderr as well.
-	return Spec{Argv: []string{"", "-N", "-d", "1", "-f", "{config}"}, Config: s.b.String()}
+	argv := []string{"", "-N", "-d", "1", "-f", "{config}"}
+	// It would take two seconds to end, whatever its shutdown_lifetime, and has nothing to save.
+	return Spec{Argv: argv, Config: s.b.String(), StopGrace: -1}
 }
 
 // line appends one directive.
