@@ -24,13 +24,15 @@ type backend struct {
 	route     func(proxycore.Target) (*proxycore.Upstream, error) // nil: none
 	launch    func(context.Context) (*proxycore.Handle, error)    // nil: no external proxy
 	chain     external.ChainOptions
-	ca        string    // PEM file of the external proxy's CA, if it was named
-	intercept bool      // whether the external proxy intercepts TLS
-	output    io.Closer // nil: none
-	conceal   bool      // whether a sandbox is to see none of the external proxy's files
-	secret    string    // name of the variable with the credentials, or ""
-	hide      []string  // files and sockets that a sandbox must not see
-	dir       string    // private directory, made by start, or ""
+	ca        string            // PEM file of the external proxy's CA, if it was named
+	intercept bool              // whether the external proxy intercepts TLS
+	output    io.Closer         // nil: none
+	started   bool              // whether launch starts the external proxy, or else finds it running
+	behind    *proxycore.Handle // the external proxy, set by start
+	conceal   bool              // whether the external proxy's files are to be where no sandbox sees them
+	secret    string            // name of the variable with the credentials, or ""
+	hide      []string          // files and sockets that a sandbox must not see
+	dir       string            // private directory, made by start, or ""
 }
 
 // prepare checks the options about other proxies against each other and reads what they name.
@@ -181,7 +183,7 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 		}
 		spec.Output, b.output = w, w
 	}
-	b.launch = spec.Start
+	b.launch, b.started = spec.Start, true
 	return nil
 }
 

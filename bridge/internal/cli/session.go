@@ -12,7 +12,6 @@ import (
 	"os/signal"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/bridge/internal/decisionlog"
@@ -34,7 +33,7 @@ func (r *run) session(s Streams, p *policy, b *backend, log *decisionlog.Log, co
 	sigs := catchSignals(context.Background(), runSignals(r.sandbox == modeNone))
 	defer sigs.stop()
 
-	b.conceal = r.sandbox != modeNone
+	b.conceal = true
 	h, err := b.start(sigs.ctx, built)
 	if err != nil {
 		return sigs.failure(s, err)
@@ -42,7 +41,7 @@ func (r *run) session(s Streams, p *policy, b *backend, log *decisionlog.Log, co
 	terminal := r.sandbox != modeNone && bridge.WantsTerminal(s.Stdin)
 	reported := watch(h, s.Stderr, terminal)
 	status := r.launch(s, h, b, p.filter, sigs, terminal, command)
-	settle(h)
+	b.settle(h)
 	// The command is gone, and what follows may wait for a log that nobody reads:
 	// from here on a signal ends this process.
 	sigs.stop()
@@ -134,23 +133,6 @@ func watch(h *proxycore.Handle, stderr *os.File, raw bool) (end func() (reported
 	}()
 	return func() bool { close(stop); return <-result }
 }
-
-// settle waits for the report of a death that is under way: a command that lost its network may
-// have ended faster than it is known how the external proxy died.
-func settle(h *proxycore.Handle) {
-	if h.Ready() == nil {
-		return
-	}
-	timer := time.NewTimer(settleTimeout)
-	defer timer.Stop()
-	select {
-	case <-h.Done():
-	case <-timer.C:
-	}
-}
-
-// settleTimeout bounds settle: what a dead proxy left behind is ended first.
-const settleTimeout = 5 * time.Second
 
 // runSignals are the signals that run handles, less those that were ignored
 // when it was started (nohup), which stay ignored for the command, too.

@@ -34,32 +34,43 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 		}
 		defer back()
 	}
-	if !b.intercept {
-		return external.Chain(ctx, built, b.launch, b.chain)
-	}
-	// The bundle is written when the external proxy runs, since that may make its CA only now, and
-	// before the built-in one does, so nobody is told of it before it is there.
-	b.chain.CABundle = filepath.Join(dir, "ca-bundle.pem")
-	if hasJava() {
-		built.JavaTrustStore = filepath.Join(dir, "truststore.p12")
+	if b.intercept {
+		b.expectTrust(&built)
 	}
 	return external.Chain(ctx, built, func(ctx context.Context) (*proxycore.Handle, error) {
 		h, err := b.launch(ctx)
 		if err != nil {
 			return nil, err
 		}
-		if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
-			return nil, errors.Join(err, h.Close())
+		b.behind = h
+		if b.intercept {
+			if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
+				return nil, errors.Join(err, h.Close())
+			}
 		}
 		return h, nil
 	}, b.chain)
 }
 
+// expectTrust says where the certificates will be.
+func (b *backend) expectTrust(built *proxycore.BuiltIn) {
+	// The bundle is written when the external proxy runs, since that may make its CA only now, and
+	// before the built-in one does, so nobody is told of it before it is there.
+	b.chain.CABundle = filepath.Join(b.dir, "ca-bundle.pem")
+	if hasJava() {
+		built.JavaTrustStore = filepath.Join(b.dir, "truststore.p12")
+	}
+}
+
+// concealed is the part of the private directory that a sandbox does not see. The name is short:
+// the path of a socket has little room.
+const concealed = "p"
+
 // moveTemp has what the external proxy keeps in files, which may be a socket that leads past the filter, a
 // CA's key or an upstream's password, made in a directory that the sandbox does not see. back
 // undoes that for files made from then on.
 func (b *backend) moveTemp() (back func(), err error) {
-	dir := filepath.Join(b.dir, "p") // short: the path of a socket has little room
+	dir := filepath.Join(b.dir, concealed)
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
 	}
