@@ -104,7 +104,18 @@ func neverListens(cancelled bool) func(*check.X) {
 		if p, err := settled(x, s); err == nil {
 			x.Fail(oracle.Child, "an instance runs at %v, and its child listens nowhere", p.Addr)
 		}
+		straggler(x, h)
 		gone(x, h, "after the start that failed")
+	}
+}
+
+// straggler waits for a child that is left behind and so busy that the deadline came before its first word. One that
+// was ended before that never comes, which is as it should be.
+func straggler(x *check.X, h *child.Hub) {
+	ctx, cancel := context.WithTimeout(x.Ctx, x.Patience())
+	defer cancel()
+	if _, err := h.Await(ctx, child.Main); err != nil {
+		x.Line("Child", "was gone before its first word")
 	}
 }
 
@@ -116,6 +127,7 @@ func deaf(x *check.X) {
 	if p, err := settled(x, s); err == nil {
 		x.Fail(oracle.Child, "an instance runs at %v, and its child answers nobody", p.Addr)
 	}
+	straggler(x, h)
 	gone(x, h, "after the start that failed")
 }
 

@@ -33,7 +33,8 @@ const (
 	grace = 200 * time.Millisecond
 	// refused is a target no policy admits: an address of the last, reserved block.
 	refused = "240.0.0.1:1"
-	answer  = time.Second
+	// answer is how long the program may take for that, if ctx leaves it so long.
+	answer = 5 * time.Second
 )
 
 // Options is what a program is started with.
@@ -53,6 +54,7 @@ type Launched struct {
 	child   *program
 	scratch string
 	done    chan struct{} // closed when the program has ended without being asked
+	watched chan struct{} // closed when nobody watches any more; nil when nobody has
 	front   *front        // of the fault TunnelsKept
 	spare   *refproxy.Proxy
 
@@ -70,6 +72,7 @@ func Start(ctx context.Context, o Options) (*Launched, error) {
 		}
 		return nil, errors.Join(err, l.Stop(context.Background()))
 	}
+	l.watched = make(chan struct{})
 	go l.watch()
 	return l, nil
 }
@@ -153,7 +156,11 @@ func (l *Launched) refuses(ctx context.Context) error {
 	end, _ := ctx.Deadline()
 	c.SetDeadline(end)
 	fmt.Fprintf(c, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", refused, refused)
-	if r := probe.ReadResponse(bufio.NewReader(c), "CONNECT"); r.Status != 403 {
+	r := probe.ReadResponse(bufio.NewReader(c), "CONNECT")
+	if r.TimedOut() {
+		<-ctx.Done()
+	}
+	if r.Status != 403 {
 		return fmt.Errorf("launcher: asked for %s the program answers %s, want 403: it filters nothing", refused, r)
 	}
 	return nil
@@ -172,6 +179,7 @@ func (l *Launched) Done() <-chan struct{} { return l.done }
 
 // watch notices the end of the program.
 func (l *Launched) watch() {
+	defer close(l.watched)
 	if l.child == nil {
 		return
 	}
@@ -208,6 +216,9 @@ func (l *Launched) Stop(context.Context) error {
 	l.once.Do(func() {
 		if l.child != nil {
 			l.child.stop()
+		}
+		if l.watched != nil {
+			<-l.watched
 		}
 		if l.front != nil {
 			l.front.close()
