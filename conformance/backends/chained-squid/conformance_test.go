@@ -34,7 +34,7 @@ func TestConformance(t *testing.T) {
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
-	spec, err := backend.Preset("squid", c, func(p *external.Policy) { *p = external.Policy{Unfiltered: true} })
+	spec, err := backend.Preset("squid", c, external.Policy{Unfiltered: true})
 	if err != nil {
 		return nil, err
 	}

@@ -33,13 +33,13 @@ func TestConformance(t *testing.T) {
 			conformance.PortRules, conformance.AddressRules, conformance.DenyRules, conformance.DeathReport),
 		Known: backend.Baseline(baseline),
 		Start: start,
-		// The time for a head is a constant of the preset's.
-		Restrictions: conformance.Restrictions{HeadTimeout: true},
 	}, backend.Reports("CONNECT-*", "DENY-*", "HOST-*", "ADDR-*", "PORT-*", "HEAD-*")...)
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
-	spec, err := backend.Preset("mitmdump", c, func(p *external.Policy) { p.Intercept = external.InterceptNothing })
+	spec, err := backend.Preset("mitmdump", c, external.Policy{
+		Allow: c.Allow, Deny: c.Deny, HeadTimeout: c.HeadTimeout, Intercept: external.InterceptNothing,
+	})
 	if err != nil {
 		return nil, err
 	}

@@ -3,18 +3,18 @@
 
 //go:build linux
 
-// Package externalsquid puts Squid, as the preset of external configures it, through the suite. The only thing added
-// is the time that a client has for its head. What Squid cannot do is written in baseline.txt, with the reason.
+// Package externalsquid puts Squid, as the preset of external configures it, through the suite. What Squid
+// cannot do is written in baseline.txt, with the reason.
 package externalsquid
 
 import (
 	"context"
 	_ "embed"
-	"fmt"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/conformance/backends/internal/backend"
+	"github.com/sallyport-dev/sallyport/external"
 )
 
 //go:embed baseline.txt
@@ -35,14 +35,9 @@ func TestConformance(t *testing.T) {
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
-	spec, err := backend.Preset("squid", c, nil)
+	spec, err := backend.Preset("squid", c, external.Policy{Allow: c.Allow, Deny: c.Deny, HeadTimeout: c.HeadTimeout})
 	if err != nil {
 		return nil, err
-	}
-	if c.HeadTimeout > 0 {
-		// The last one counts.
-		seconds := backend.Seconds(c.HeadTimeout)
-		spec.Config += fmt.Sprintf("request_start_timeout %d seconds\nrequest_timeout %d seconds\n", seconds, seconds)
 	}
 	return backend.External(ctx, c, spec)
 }

@@ -14,7 +14,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"fmt"
 	"strings"
 	"testing"
 
@@ -41,6 +40,8 @@ func TestConformance(t *testing.T) {
 			conformance.TCP, conformance.Wildcards, conformance.DeepWildcards, conformance.PortRules, conformance.DeathReport),
 		Known: backend.Baseline(known(version)),
 		Start: start,
+		// The preset sets none: tinyproxy's only limit of time would end idle tunnels too.
+		Restrictions: conformance.Restrictions{HeadTimeout: true},
 	}, backend.Reports()...)
 }
 
@@ -71,15 +72,11 @@ func start(ctx context.Context, c conformance.Config) (*conformance.Instance, er
 }
 
 func startFront(ctx context.Context, c conformance.Config, upstream string) (*conformance.Instance, error) {
-	spec, err := backend.Preset("tinyproxy", c, func(p *external.Policy) {
-		p.Upstream, p.GuardElsewhere = upstream, true
+	spec, err := backend.Preset("tinyproxy", c, external.Policy{
+		Allow: c.Allow, Deny: c.Deny, Upstream: upstream, GuardElsewhere: true,
 	})
 	if err != nil {
 		return nil, err
-	}
-	if c.HeadTimeout > 0 {
-		// The last one counts.
-		spec.Config += fmt.Sprintf("Timeout %d\n", backend.Seconds(c.HeadTimeout))
 	}
 	return backend.External(ctx, c, spec)
 }
