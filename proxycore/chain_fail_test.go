@@ -112,6 +112,12 @@ var failures = []failure{
 		io.ReadFull(c, make([]byte, 3+len(secretUser)+len(secretPassword)))
 		c.Write([]byte{1, 1})
 	}), 502, "proxy_configuration_error", 0},
+	{"socks: a method that was not offered", overSOCKS(func(c net.Conn) {
+		io.ReadFull(c, make([]byte, 3))
+		c.Write([]byte{5, 1})
+		io.ReadFull(c, make([]byte, 7))
+		c.Write([]byte{5, 0, 0, 1, 0, 0, 0, 0, 0, 0})
+	}), 502, "proxy_configuration_error", 0},
 	{"socks: no method", overSOCKS(func(c net.Conn) { io.ReadFull(c, make([]byte, 4)); c.Write([]byte{5, 0xff}) }), 502, "proxy_configuration_error", 0},
 	{"socks: an HTTP proxy", overSOCKS(func(c net.Conn) { io.ReadFull(c, make([]byte, 4)); io.WriteString(c, "HTTP/1.1 400 sEcReT") }), 502, "proxy_configuration_error", 0},
 	{"socks: cut", overSOCKS(func(c net.Conn) { io.ReadFull(c, make([]byte, 4)); c.Write([]byte{5}) }), 502, "connection_terminated", 0},

@@ -86,7 +86,7 @@ func (u *Upstream) socks(ctx context.Context, raw net.Conn, t Target) error {
 		user, password := u.credentials()
 		auth = &socks5.Auth{User: user, Password: password}
 	}
-	conn := &socksConn{Conn: raw}
+	conn := &socksConn{Conn: raw, authenticates: auth != nil}
 	d, err := socks5.SOCKS5("tcp", u.address(), auth, conn)
 	if err != nil {
 		return socksError(err, false)
@@ -98,11 +98,14 @@ func (u *Upstream) socks(ctx context.Context, raw net.Conn, t Target) error {
 	return nil
 }
 
-// socksConn is a connection that is its own dialer, and notes whether the request
-// has been sent: what fails before is not about the target.
+// socksConn is a connection that is its own dialer. It notes whether the request
+// has been sent, since what fails before is not about the target, and it refuses
+// a method that was not offered, which the library would take for none.
 type socksConn struct {
 	net.Conn
-	asked bool
+	authenticates bool
+	asked         bool
+	greeting      []byte // the first two bytes of the upstream: the version and the method
 }
 
 func (c *socksConn) DialContext(context.Context, string, string) (net.Conn, error) { return c, nil }
@@ -114,4 +117,27 @@ func (c *socksConn) Write(b []byte) (int, error) {
 	// The greeting has at most 4 bytes, and credentials begin with 1.
 	c.asked = c.asked || len(b) > 4 && b[0] == 5
 	return c.Conn.Write(b)
+}
+
+// The methods that may be offered (RFC 1928 section 3).
+const (
+	methodNone     = 0x00
+	methodPassword = 0x02
+)
+
+var errMethodNotOffered = errors.New("the method it chose was not offered (RFC 1928 section 3)")
+
+func (c *socksConn) Read(b []byte) (int, error) {
+	n, err := c.Conn.Read(b)
+	missing := 2 - len(c.greeting)
+	if missing <= 0 {
+		return n, err
+	}
+	c.greeting = append(c.greeting, b[:min(n, missing)]...)
+	if len(c.greeting) == 2 {
+		if m := c.greeting[1]; m != methodNone && (m != methodPassword || !c.authenticates) {
+			return 0, errMethodNotOffered
+		}
+	}
+	return n, err
 }
