@@ -42,6 +42,10 @@ func TestMain(m *testing.M) {
 	}
 	switch as {
 	case "":
+		// With the race detector every process would sleep for a second before it ends.
+		if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+			panic(err)
+		}
 		os.Exit(m.Run())
 	case "sallyport":
 		main()
