@@ -195,7 +195,7 @@ class Sallyport:
     def next_layer(self, nextlayer):
         context = nextlayer.context
         tunnel = self.tunnels.get(context.client)
-        if tunnel is None and not isinstance(nextlayer.layer, layers.ClientTLSLayer):
+        if tunnel is None and nextlayer.data_client()[:1] != b"\x16":
             return
         if nextlayer.layer in context.layers:  # what mitmproxy had in mind
             del context.layers[context.layers.index(nextlayer.layer):]
@@ -277,7 +277,9 @@ def check_head(request):
     """RFC 9112 sections 2.3, 3.2 and 5, and RFC 9110 section 9.3.6, as far as mitmproxy shows the head."""
     if request.http_version not in ("HTTP/1.0", "HTTP/1.1"):
         raise ValueError("version")
-    for _, value in request.headers.fields:
+    for name, value in request.headers.fields:
+        if not re.fullmatch(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name):
+            raise ValueError("name of a field")  # mitmproxy has answered, and asks all the same
         if any(c < 32 and c != 9 or c == 127 for c in value):
             raise ValueError("control character")
     hosts = request.headers.get_all("host")
