@@ -29,6 +29,10 @@ func TestMain(m *testing.M) {
 	if len(os.Args) > 2 && os.Args[1] == "helper" {
 		os.Exit(helper(os.Args[2], os.Args[3:]))
 	}
+	// With the race detector every process would sleep for a second before it ends.
+	if err := os.Setenv("GORACE", "atexit_sleep_ms=0 "+os.Getenv("GORACE")); err != nil {
+		panic(err)
+	}
 	goroutines, fds := runtime.NumGoroutine(), countFDs()
 	status := m.Run()
 	if !eventually(func() bool {

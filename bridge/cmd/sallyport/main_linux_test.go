@@ -324,38 +324,3 @@ func each(t *testing.T, f func(t *testing.T, mode string)) {
 		})
 	}
 }
-
-// origin listens on loopback, greets every connection with a line, and keeps
-// it open until the test ends or the peer closes it.
-func origin(t *testing.T) (target string) {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		for {
-			c, err := l.Accept()
-			if err != nil {
-				return
-			}
-			wg.Go(func() {
-				defer c.Close()
-				stop := make(chan struct{})
-				defer close(stop)
-				go func() {
-					select {
-					case <-t.Context().Done():
-						c.Close()
-					case <-stop:
-					}
-				}()
-				fmt.Fprintln(c, "hello")
-				_, _ = io.Copy(io.Discard, c)
-			})
-		}
-	})
-	t.Cleanup(func() { l.Close(); wg.Wait() })
-	return l.Addr().String()
-}
