@@ -92,7 +92,7 @@ func (p *process) supervise(cmd *exec.Cmd, mark string, started chan<- error) {
 		started <- err
 		return
 	}
-	p.tree = newTree(cmd.Process, mark)
+	p.tree = newTree(cmd.Process, mark, cmd.Stdout.(*os.File))
 	started <- nil
 	defer close(p.done)
 

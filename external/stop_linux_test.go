@@ -83,6 +83,23 @@ func TestCloseEndsTheTree(t *testing.T) {
 	}
 }
 
+// A process that has left its session, its parent and its environment behind is known by where its output goes.
+func TestCloseEndsWhoWritesToTheOutput(t *testing.T) {
+	t.Parallel()
+	pidFile := filepath.Join(t.TempDir(), "pid")
+	stray := fake(t, "grandchild", "", pidFile)
+	const script = `(setsid env -i "$1" "$2" "$3" "$4" "$5" &); exec "$1" "$2" serve "$6"`
+	argv := append([]string{"sh", "-c", script, "sh"}, stray...)
+	h := start(t, Spec{Argv: append(argv, "{port}"), StopGrace: 50 * time.Millisecond})
+	pid := readPid(t, pidFile)
+	if err := h.Close(); err != nil {
+		t.Errorf("Close: %v", err)
+	}
+	if exists(pid) {
+		t.Errorf("the process %d is left", pid)
+	}
+}
+
 func TestShutdownIsLimitedByItsContext(t *testing.T) {
 	t.Parallel()
 	mark := testMark(t)
@@ -122,7 +139,7 @@ func TestRetiredTreeIsEmpty(t *testing.T) {
 }
 
 func retiredTree() *tree {
-	retired := newTree(&os.Process{Pid: os.Getpid()}, "")
+	retired := newTree(&os.Process{Pid: os.Getpid()}, "", nil)
 	retired.retire(func() {})
 	return retired
 }

@@ -24,18 +24,25 @@ const (
 )
 
 // tree is the child with all that descends from it: its session and process
-// group, its descendants, and every process that carries its mark.
+// group, its descendants, and every process that carries its mark or writes to the
+// pipe that takes its output. One that has shed all of these is out of reach.
 type tree struct {
 	leader int
 	mark   []byte
+	output string // what /proc calls the pipe; "" for none
 
 	mu      sync.Mutex
 	retired bool           // guarded by mu; the leader is reaped, its id may name somebody else
 	known   map[int]uint64 // guarded by mu; members seen before: start time by process id
 }
 
-func newTree(leader *os.Process, mark string) *tree {
-	return &tree{leader: leader.Pid, mark: []byte(markVariable + "=" + mark), known: make(map[int]uint64)}
+// newTree is made while output, an end of the pipe for the child's output, is open.
+func newTree(leader *os.Process, mark string, output *os.File) *tree {
+	t := &tree{leader: leader.Pid, mark: []byte(markVariable + "=" + mark), known: make(map[int]uint64)}
+	if output != nil {
+		t.output, _ = os.Readlink(fmt.Sprintf("/proc/self/fd/%d", output.Fd()))
+	}
+	return t
 }
 
 // sysProcAttr gives the child a session of its own, so that no terminal signal
@@ -157,7 +164,7 @@ func (t *tree) members() []procStat {
 		verdict[pid] = false // ends a cycle that a reused id might make
 		start, known := t.known[pid]
 		v := pid == t.leader || s.group == t.leader || s.session == t.leader ||
-			known && start == s.start || in(s.parent) || t.marked(pid)
+			known && start == s.start || in(s.parent) || t.marked(pid) || t.writes(pid)
 		verdict[pid] = v
 		return v
 	}
@@ -179,6 +186,16 @@ func (t *tree) marked(pid int) bool {
 	}
 	for entry := range bytes.SplitSeq(env, []byte{0}) {
 		if bytes.Equal(entry, t.mark) {
+			return true
+		}
+	}
+	return false
+}
+
+// writes reports whether pid's standard output or error is the pipe for the child's.
+func (t *tree) writes(pid int) bool {
+	for fd := 1; fd <= 2 && t.output != ""; fd++ {
+		if to, err := os.Readlink(fmt.Sprintf("/proc/%d/fd/%d", pid, fd)); err == nil && to == t.output {
 			return true
 		}
 	}

@@ -21,7 +21,7 @@ const (
 // tree is the child alone: there are no process groups to signal.
 type tree struct{ leader *os.Process }
 
-func newTree(leader *os.Process, _ string) *tree { return &tree{leader: leader} }
+func newTree(leader *os.Process, _ string, _ *os.File) *tree { return &tree{leader: leader} }
 
 func sysProcAttr() *syscall.SysProcAttr { return nil }
 

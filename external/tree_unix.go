@@ -28,7 +28,7 @@ type tree struct {
 	retired bool // guarded by mu; the group is gone, its id may name somebody else
 }
 
-func newTree(leader *os.Process, _ string) *tree { return &tree{leader: leader.Pid} }
+func newTree(leader *os.Process, _ string, _ *os.File) *tree { return &tree{leader: leader.Pid} }
 
 // sysProcAttr gives the child a session, and so a process group, of its own.
 func sysProcAttr() *syscall.SysProcAttr { return &syscall.SysProcAttr{Setsid: true} }
