@@ -14,7 +14,6 @@ import (
 	"context"
 	_ "embed"
 	"errors"
-	"strings"
 	"testing"
 
 	"github.com/sallyport-dev/sallyport/conformance"
@@ -22,35 +21,22 @@ import (
 	"github.com/sallyport-dev/sallyport/external"
 )
 
-var (
-	//go:embed baseline.txt
-	baseline string
-	//go:embed baseline-1.11.1.txt
-	baselineOld string
-)
+//go:embed baseline.txt
+var baseline string
 
 func TestMain(m *testing.M) { backend.Main(m) }
 
 func TestConformance(t *testing.T) {
-	version := backend.Version(t, backend.Program(t, "tinyproxy"), "-v")
 	conformance.Run(t, conformance.Backend{
 		Name:    "external-tinyproxy",
-		Version: version,
+		Version: backend.Version(t, backend.Program(t, "tinyproxy"), "-v"),
 		Features: conformance.Features(
 			conformance.TCP, conformance.Wildcards, conformance.DeepWildcards, conformance.PortRules, conformance.DeathReport),
-		Known: backend.Baseline(known(version)),
+		Known: backend.Baseline(baseline),
 		Start: start,
 		// The preset sets none: tinyproxy's only limit of time would end idle tunnels too.
 		Restrictions: conformance.Restrictions{HeadTimeout: true},
 	}, backend.Reports()...)
-}
-
-// known joins the baselines for a version.
-func known(version string) string {
-	if strings.HasPrefix(version, "tinyproxy 1.11.1") {
-		return baseline + baselineOld
-	}
-	return baseline
 }
 
 func start(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
