@@ -9,7 +9,6 @@ package launcher
 
 import (
 	"context"
-	_ "embed"
 	"errors"
 	"slices"
 	"strings"
@@ -21,9 +20,6 @@ import (
 	"github.com/sallyport-dev/sallyport/external"
 )
 
-//go:embed baseline.txt
-var baseline string
-
 func TestMain(m *testing.M) { backend.Main(m) }
 
 func TestConformance(t *testing.T) {
@@ -31,7 +27,6 @@ func TestConformance(t *testing.T) {
 		Name:     "launcher",
 		Version:  "development",
 		Features: backend.PolicyFeatures(conformance.TCP, conformance.DeathReport, conformance.Launcher),
-		Known:    backend.Baseline(baseline),
 		Start:    start,
 	}, backend.Reports()...)
 }
