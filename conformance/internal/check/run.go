@@ -39,6 +39,7 @@ func (s *Session) Run(ctx context.Context, c Check) Result {
 	defer cancel()
 	x := &X{Ctx: ctx, World: s.world, s: s, result: Result{ID: c.ID}}
 	begin := time.Now()
+	before := s.pulse.lost(begin)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
@@ -56,11 +57,11 @@ func (s *Session) Run(ctx context.Context, c Check) Result {
 			hung = true
 		}
 	}
-	where := ""
+	end := ending{hung: hung, bound: s.checkBound(), lost: s.pulse.lost(time.Now()) - before + x.lost}
 	if hung {
-		where = bodies()
+		end.where = bodies()
 	}
-	r := x.conclude(hung, s.checkBound(), where)
+	r := x.conclude(end)
 	r.Duration = time.Since(begin)
 	if r.Outcome != Pass {
 		r.Log = s.logs()
@@ -109,16 +110,28 @@ func bodies() string {
 	return strings.Join(out, "\n\n")
 }
 
-func (x *X) conclude(hung bool, bound time.Duration, where string) Result {
+// ending is how the body of a check came to its end.
+type ending struct {
+	hung  bool
+	bound time.Duration // that a check which hung has gone beyond
+	where string        // it hung
+	lost  time.Duration // for which this process did not run meanwhile
+}
+
+func (x *X) conclude(e ending) Result {
 	x.mu.Lock()
 	defer x.mu.Unlock()
 	r := x.result
 	r.Lines, r.Findings = append([]Line(nil), r.Lines...), append(r.Findings[:0:0], r.Findings...)
 	switch {
-	case hung:
-		r.Outcome, r.Reason = Error, fmt.Sprintf("the check hung for more than %v\n%s", bound, where)
+	case e.hung:
+		r.Outcome, r.Reason = Error, fmt.Sprintf("the check hung for more than %v\n%s", e.bound, e.where)
 	case r.Outcome == Error:
 	case r.Outcome == NA && len(r.Findings) == 0:
+	case len(r.Findings) > 0 && e.lost > 0:
+		r.Outcome, r.Reason = Error, fmt.Sprintf("the machine stood still for %v, so that what ran out of time meanwhile says nothing "+
+			"about the backend; run it again. Seen was: %s", e.lost.Round(100*time.Millisecond), r.Findings[0].Text)
+		r.Findings = nil
 	case len(r.Findings) > 0:
 		r.Outcome = Fail
 	default:

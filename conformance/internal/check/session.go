@@ -26,6 +26,7 @@ type Session struct {
 	world   *world.World
 	bound   time.Duration
 	head    time.Duration
+	pulse   *pulse
 
 	instances map[string]*started
 	observed  map[string]*Observed
@@ -93,7 +94,7 @@ func NewSession(s Subject, w *world.World, t Times) *Session {
 		t.Head = 2 * time.Second
 	}
 	return &Session{
-		subject: s, world: w, bound: t.Bound, head: t.Head,
+		subject: s, world: w, bound: t.Bound, head: t.Head, pulse: newPulse(),
 		instances: map[string]*started{}, observed: map[string]*Observed{},
 	}
 }
@@ -246,6 +247,7 @@ func quoted(t *tail) string {
 
 // Close stops the shared instances, all at once: each has the whole of its time.
 func (s *Session) Close() error {
+	defer s.pulse.close()
 	ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
 	defer cancel()
 	names := slices.Sorted(maps.Keys(s.instances))

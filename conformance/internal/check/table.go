@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
 	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
@@ -36,6 +37,7 @@ type Observation struct {
 type Observed struct {
 	All   []Observation
 	broke []oracle.Finding // controls that failed
+	lost  time.Duration    // for which nothing ran meanwhile; see pulse
 }
 
 // Cases returns the table of a requirement.
@@ -93,6 +95,8 @@ func (x *X) Observe(group string) []Observation {
 	if o == nil {
 		o = x.observe(group)
 		x.s.observed[group] = o
+	} else {
+		x.lost += o.lost
 	}
 	for _, f := range o.broke {
 		x.Note(f.Kind, "%s", f.Text)
@@ -102,11 +106,13 @@ func (x *X) Observe(group string) []Observation {
 
 func (x *X) observe(group string) *Observed {
 	o := &Observed{}
+	before := x.s.pulse.lost(time.Now())
 	cases := x.Cases(group)
 	p := x.Policy(cases[0].Policy)
 	x.tryControl(p, "before", o)
 	o.All = x.Try(p, cases)
 	x.tryControl(p, "after", o)
+	o.lost = x.s.pulse.lost(time.Now()) - before
 	return o
 }
 

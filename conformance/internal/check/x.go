@@ -25,6 +25,7 @@ type X struct {
 
 	s       *Session
 	cleanup []func()
+	lost    time.Duration // for which nothing ran while a table was observed that an earlier check of the session ran
 
 	mu     sync.Mutex
 	result Result // guarded by mu
