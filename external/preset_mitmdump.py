@@ -82,8 +82,11 @@ class Sallyport:
         self.serving = True
 
     def done(self):
-        # mitmproxy would wait for lookups in progress. The other addons, the log of flows among them, are done.
+        # mitmproxy would wait for lookups in progress. What it has yet to write down is written first.
         if self.serving:
+            save = ctx.master.addons.get("save")
+            if save:
+                save.done()
             os._exit(0)
 
     def client_connected(self, client):

@@ -84,8 +84,9 @@ func TestIntercept(t *testing.T) {
 		t.Run(mode, func(t *testing.T) {
 			t.Run("preset", func(t *testing.T) {
 				b := newBench(t)
-				// It keeps no flows, so that only the certificate tells that it was there.
-				visitAll(t, b, mode, func(log string) []string { return []string{"--external", "mitmdump", "--external-log", log} }, nil)
+				visitAll(t, b, mode, func(log string) []string {
+					return []string{"--external", "mitmdump", "--external-flows", log}
+				}, filepath.Join(b.home, "conf of the reader"))
 			})
 			t.Run("command", func(t *testing.T) {
 				b := newBench(t)
@@ -94,17 +95,15 @@ func TestIntercept(t *testing.T) {
 				visitAll(t, b, mode, func(log string) []string {
 					command := fmt.Sprintf("mitmdump -q --listen-host 127.0.0.1 --listen-port {port} --set 'confdir=%s' -w '%s'", conf, log)
 					return []string{"--external-cmd", command, "--external-ca", filepath.Join(conf, "mitmproxy-ca-cert.pem")}
-				}, func(log string) ([]byte, error) {
-					return exec.Command("mitmdump", "-n", "-r", log, "--set", "confdir="+conf, "--showhost", "--flow-detail", "1").CombinedOutput()
-				})
+				}, conf)
 			})
 		})
 	}
 }
 
-// visitAll runs every visitor in one sandbox. flags gives the options for a proxy that logs to a file, and read, if
-// non-nil, gives the flows in that.
-func visitAll(t *testing.T, b *bench, mode string, flags func(log string) []string, read func(log string) ([]byte, error)) {
+// visitAll runs every visitor in one sandbox. flags gives the options for a mitmdump that keeps its flows in a
+// file; conf is the configuration directory of the one that reads them.
+func visitAll(t *testing.T, b *bench, mode string, flags func(log string) []string, conf string) {
 	present := prepare(t, b)
 	before := mark(t)
 	flows, log := filepath.Join(b.home, "flows"), filepath.Join(b.home, "log")
@@ -120,13 +119,11 @@ func visitAll(t *testing.T, b *bench, mode string, flags func(log string) []stri
 	for _, v := range present {
 		t.Run(v.name, func(t *testing.T) { v.check(t, b) })
 	}
-	if read != nil {
-		seen, err := read(flows)
-		if err != nil {
-			t.Fatalf("mitmdump's log: %v\n%s", err, seen)
-		}
-		checkFlows(t, present, string(seen))
+	seen, err := exec.Command("mitmdump", "-n", "-r", flows, "--set", "confdir="+conf, "--showhost", "--flow-detail", "1").CombinedOutput()
+	if err != nil {
+		t.Fatalf("mitmdump's log: %v\n%s", err, seen)
 	}
+	checkFlows(t, present, string(seen))
 	denied := 0
 	for _, d := range decisions(t, log) {
 		if (d.Host == allowed) != (d.Decision == "allow") || d.Host != allowed && d.Host != refused {
