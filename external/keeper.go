@@ -245,7 +245,7 @@ func (k *keeper) finish(end func(*process) error) error {
 func (k *keeper) cleanUp() error {
 	k.stop()
 	k.hold.release()
-	return k.files.remove()
+	return errors.Join(k.files.remove(), k.spec.removeLeftovers(k.files))
 }
 
 // clock lets the tests of restarts do without waiting.

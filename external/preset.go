@@ -111,6 +111,7 @@ type rendering struct {
 	rules    presetrules.Rules
 	upstream *upstream
 	secret   *credentials // of an unfiltered proxy that can ask for them
+	mark     string       // letters and digits that no other Spec has
 	problems []error
 }
 
@@ -196,7 +197,7 @@ func (p Preset) rendered(policy Policy) (Spec, error) {
 	if err != nil {
 		return Spec{}, err
 	}
-	r := &rendering{preset: p.name, policy: policy, rules: rules}
+	r := &rendering{preset: p.name, policy: policy, rules: rules, mark: newMark()}
 	if r.upstream, err = parseUpstream(p.name, policy.Upstream); err != nil {
 		return Spec{}, err
 	}

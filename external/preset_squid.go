@@ -107,10 +107,16 @@ func renderSquid(r *rendering) Spec {
 		s.check()
 		s.filter()
 	}
-	// -N: no daemon. -d 1: what is serious goes to stderr as well.
-	argv := []string{"", "-N", "-d", "1", "-f", "{config}"}
-	// It would take two seconds to end, whatever its shutdown_lifetime, and has nothing to save.
-	return Spec{Argv: argv, Config: s.b.String(), StopGrace: -1}
+	// The name of the service is that of its shared memory, which must not be anybody else's.
+	service := "sallyport" + r.mark + "{port}"
+	return Spec{
+		// -N: no daemon. -d 1: what is serious goes to stderr as well.
+		Argv:   []string{"", "-N", "-d", "1", "-n", service, "-f", "{config}"},
+		Config: s.b.String(),
+		// It would take two seconds to end, whatever its shutdown_lifetime, and has nothing to save.
+		StopGrace: -1,
+		leftovers: sharedMemory(service),
+	}
 }
 
 // line appends one directive.
@@ -128,19 +134,6 @@ func (s *squid) parent() {
 	}
 	s.line("cache_peer %s parent %d 0 no-query no-digest no-netdb-exchange default name=upstream%s", u.host, u.port, login)
 	s.line("never_direct allow all\nnonhierarchical_direct off")
-}
-
-// percentAll escapes every byte but letters and digits.
-func percentAll(text string) string {
-	var b strings.Builder
-	for _, c := range []byte(text) {
-		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
-			b.WriteByte(c)
-		} else {
-			fmt.Fprintf(&b, "%%%02X", c)
-		}
-	}
-	return b.String()
 }
 
 // authentication compares the field itself: Squid's helpers would run as the user

@@ -10,6 +10,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -42,6 +43,9 @@ var goldenPolicies = map[string]Policy{
 	"mitmdump":           {Allow: []string{"example.com"}, FlowLog: "/var/log/flows %Y\"", Roots: "/etc/ssl/roots.pem", Intercept: InterceptKnown},
 }
 
+// serviceMark is the name of a Squid, which is another one for each Spec.
+var serviceMark = regexp.MustCompile(`sallyport[0-9a-f]{8}(\{port\})`)
+
 // text is everything of a Spec that the child gets, but for what is the same for
 // all policies.
 func (s Spec) text() string {
@@ -56,7 +60,7 @@ func (s Spec) text() string {
 		}
 		fmt.Fprintf(&b, "== %s\n%s", name, s.Files[name])
 	}
-	text := b.String()
+	text := serviceMark.ReplaceAllString(b.String(), "sallyportMARK$1")
 	if c := s.credentials; c != nil {
 		text = strings.NewReplacer(c.user, "USER", c.password, "PASSWORD", c.basic(), "BASIC").Replace(text)
 	}

@@ -92,8 +92,28 @@ func newCredentials() *credentials {
 	return &credentials{user: hex.EncodeToString(raw[:16]), password: hex.EncodeToString(raw[16:])}
 }
 
+// newMark makes up 32 bits.
+func newMark() string {
+	var raw [4]byte
+	_, _ = rand.Read(raw[:]) // never fails
+	return hex.EncodeToString(raw[:])
+}
+
 // basic returns the credentials as the Basic scheme sends them: for hexadecimal ones
 // letters, digits and equals signs only.
 func (c *credentials) basic() string {
 	return base64.StdEncoding.EncodeToString([]byte(c.user + ":" + c.password))
+}
+
+// percentAll escapes every byte but letters and digits.
+func percentAll(text string) string {
+	var b strings.Builder
+	for _, c := range []byte(text) {
+		if '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' {
+			b.WriteByte(c)
+		} else {
+			fmt.Fprintf(&b, "%%%02X", c)
+		}
+	}
+	return b.String()
 }

@@ -104,6 +104,10 @@ type Spec struct {
 	// either; see [Spec.Start]. It has a meaning on Linux only.
 	Unheld bool
 
+	// leftovers are files outside of {dir} that the program leaves when it is killed.
+	// They are removed with the directory.
+	leftovers []string
+
 	// credentials guard an Unfiltered proxy; nil when nothing does. A pointer, so
 	// that printing a Spec does not print them.
 	credentials *credentials
