@@ -37,7 +37,7 @@ func (p *proxy) forward(l net.Listener, o Listening) (detach func(), err error) 
 		err = ErrNoFilter
 	case o.MaxConns > 0:
 		err = fmt.Errorf("proxycore: this backend counts its own connections and cannot limit one listener's; leave Listening.MaxConns 0: %w", errors.ErrUnsupported)
-	case p.c.Dial == nil && !p.c.Addr.IsValid():
+	case p.c.Dial == nil && !p.c.Addr.IsValid() && p.c.Socket == "":
 		err = fmt.Errorf("proxycore: this proxy has no address to relay to: %w", errors.ErrUnsupported)
 	}
 	if err != nil {
@@ -57,6 +57,9 @@ func (p *proxy) dial(ctx context.Context) (net.Conn, error) {
 		return p.c.Dial(ctx)
 	}
 	var d net.Dialer
+	if !p.c.Addr.IsValid() {
+		return d.DialContext(ctx, "unix", p.c.Socket)
+	}
 	return d.DialContext(ctx, "tcp", p.c.Addr.String())
 }
 

@@ -17,6 +17,9 @@ import (
 type HandleConfig struct {
 	// Addr is where the proxy listens on TCP. The zero value means nowhere.
 	Addr netip.AddrPort
+	// Socket is the path of the Unix socket on which the proxy listens itself; ""
+	// for none. [Handle.SocketPath] gives it.
+	Socket string
 	// CABundle is the path of the PEM bundle that clients must trust when the
 	// proxy intercepts TLS; "" when it does not.
 	CABundle string
@@ -24,10 +27,10 @@ type HandleConfig struct {
 	// says; "" for none.
 	JavaTrustStore string
 	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
-	// When nil, connections are relayed to Dial or Addr, half-closes included.
+	// When nil, connections are relayed to the proxy, half-closes included.
 	Attach func(l net.Listener, o Listening) (detach func(), err error)
-	// Dial, if non-nil, connects to the proxy, in place of a TCP connection to Addr,
-	// for everything attached. ctx is done when it takes too long, and otherwise
+	// Dial, if non-nil, connects to the proxy for everything attached, in place of
+	// a connection to Addr or, without one, to Socket. ctx is done when it takes too long, and otherwise
 	// when the connection is over, so that Dial can keep account of those that live
 	// ([context.AfterFunc]). Whoever closes one cuts its tunnel.
 	Dial func(ctx context.Context) (net.Conn, error)
@@ -50,7 +53,7 @@ type HandleConfig struct {
 // any goroutine, in any order. Whoever started the proxy closes the handle.
 type Handle struct {
 	*proxy
-	socket string // "" unless decorated
+	socket string // HandleConfig.Socket unless decorated
 }
 
 // proxy is what a handle and its decorations share.
@@ -86,7 +89,7 @@ func (c *closer) run() error {
 func NewHandle(c HandleConfig) (h *Handle, fail func(error)) {
 	p := &proxy{c: c, done: make(chan struct{}), attached: make(map[*closer]struct{})}
 	p.end.f = p.close
-	return &Handle{proxy: p}, p.fail
+	return &Handle{proxy: p, socket: c.Socket}, p.fail
 }
 
 // Port is the port the proxy listens on; 0 only when it does not listen on TCP.
@@ -101,7 +104,8 @@ func (h *Handle) Addr() string {
 }
 
 // SocketPath is the path of the Unix socket that leads to the proxy, "" when
-// there is none. The socket exists until the handle is closed or shut down.
+// there is none: that of [Handle.WithSocket], which exists until the handle is
+// closed or shut down, or else the one on which the proxy listens itself.
 func (h *Handle) SocketPath() string { return h.socket }
 
 // CABundle is the path of the PEM bundle that clients must trust, "" when nobody
