@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"path/filepath"
 	"strconv"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -21,7 +22,7 @@ type Existing struct {
 	// its addresses the first one that accepts a connection is used from then on.
 	Addr string
 	// Socket is the path of the Unix socket it listens on. The handle has no
-	// address then, and relays what is attached to it.
+	// address then but that path.
 	Socket string
 	// CABundle is the PEM file clients must trust because the proxy intercepts
 	// TLS; "" when it does not.
@@ -64,6 +65,7 @@ func Attach(ctx context.Context, e Existing) (*proxycore.Handle, error) {
 	watched := make(chan struct{})
 	h, fail := proxycore.NewHandle(proxycore.HandleConfig{
 		Addr:     at.addr,
+		Socket:   at.socket,
 		CABundle: e.CABundle,
 		Dial:     at.dial,
 		Close: func() error {
@@ -90,13 +92,18 @@ func (e Existing) validate() error {
 
 // find looks the address up and connects to it, to see that somebody listens.
 func (e Existing) find(ctx context.Context) (endpoint, error) {
-	candidates := []endpoint{{socket: e.Socket}}
-	if e.Socket == "" {
+	var candidates []endpoint
+	if e.Socket != "" {
+		path, err := filepath.Abs(e.Socket) // whatever becomes of the working directory
+		if err != nil {
+			return endpoint{}, fmt.Errorf("external: socket %s: %w", e.Socket, err)
+		}
+		candidates = []endpoint{{socket: path}}
+	} else {
 		addrs, err := lookup(ctx, e.Addr)
 		if err != nil {
 			return endpoint{}, err
 		}
-		candidates = nil
 		for _, a := range addrs {
 			candidates = append(candidates, endpoint{addr: a})
 		}

@@ -68,8 +68,8 @@ func TestAttach(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer second.Close()
-			if tc.e.Addr != "" && first.Addr() != addr || tc.e.Socket != "" && first.Addr() != "" {
-				t.Errorf("Addr = %q", first.Addr())
+			if tc.e.Addr != "" && first.Addr() != addr || tc.e.Socket != "" && first.Addr() != "" || first.SocketPath() != tc.e.Socket {
+				t.Errorf("Addr = %q, SocketPath = %q", first.Addr(), first.SocketPath())
 			}
 			conns[0], conns[1] = dialAttached(t, first), dialAttached(t, second)
 			for _, c := range conns {

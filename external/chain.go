@@ -7,11 +7,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"net/netip"
 	"net/url"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -23,10 +20,6 @@ import (
 type ChainOptions struct {
 	// User and Password are sent to the external proxy; see [Spec.Credentials].
 	User, Password string
-	// CABundle is the PEM file clients must trust because the external proxy
-	// intercepts TLS; "" means the bundle of the BuiltIn, or else that of the
-	// external proxy's handle.
-	CABundle string
 	// Lookup says which of the two resolves names. With the zero value,
 	// [proxycore.LookupUpstream], it is the external one, and nobody but it judges
 	// the addresses behind a name. With [proxycore.LookupHere] the filter does.
@@ -36,7 +29,8 @@ type ChainOptions struct {
 // Chain starts an external proxy by start, which is [Spec.Start] or calls [Attach],
 // and in front of it the built-in one, whose filter decides: what it refuses the
 // external proxy never hears of. The external one may therefore be Unfiltered. b must
-// have neither Upstream nor Route. ctx limits the starts.
+// have neither Upstream nor Route; where it has no CABundle or JavaTrustStore, the
+// external proxy's is used. ctx limits the starts.
 //
 // The handle is that of the built-in proxy, and its policy can be replaced. The end
 // of the external proxy is the end of the chain: all tunnels are cut, Done is
@@ -56,7 +50,7 @@ func Chain(ctx context.Context, b proxycore.BuiltIn, start func(context.Context)
 	}
 	c := &chain{behind: behind, stopping: make(chan struct{}), watched: make(chan struct{})}
 	if err := c.startFront(ctx, b, o); err != nil {
-		return nil, errors.Join(err, behind.Close(), c.way.remove())
+		return nil, errors.Join(err, behind.Close())
 	}
 	h, fail := proxycore.NewHandle(c.config())
 	go c.watch(fail)
@@ -66,7 +60,6 @@ func Chain(ctx context.Context, b proxycore.BuiltIn, start func(context.Context)
 // chain is a built-in proxy with an external one behind it.
 type chain struct {
 	front, behind *proxycore.Handle
-	way           place // the directory of the socket that leads to behind, if it has no address
 
 	once     sync.Once
 	stopping chan struct{} // closed when somebody ends the chain
@@ -75,7 +68,7 @@ type chain struct {
 
 // startFront starts the built-in proxy.
 func (c *chain) startFront(ctx context.Context, b proxycore.BuiltIn, o ChainOptions) error {
-	upstream, err := c.upstream(o)
+	upstream, err := upstreamOf(c.behind, o)
 	if err != nil {
 		return err
 	}
@@ -86,10 +79,7 @@ func (c *chain) startFront(ctx context.Context, b proxycore.BuiltIn, o ChainOpti
 		}
 		return upstream, nil
 	}
-	switch {
-	case o.CABundle != "":
-		b.CABundle = o.CABundle
-	case b.CABundle == "":
+	if b.CABundle == "" {
 		b.CABundle = c.behind.CABundle()
 	}
 	if b.JavaTrustStore == "" {
@@ -99,15 +89,11 @@ func (c *chain) startFront(ctx context.Context, b proxycore.BuiltIn, o ChainOpti
 	return err
 }
 
-// upstream describes the external proxy to the built-in one.
-func (c *chain) upstream(o ChainOptions) (*proxycore.Upstream, error) {
-	way := url.URL{Scheme: "http", Host: c.behind.Addr()}
+// upstreamOf describes the external proxy to the built-in one.
+func upstreamOf(behind *proxycore.Handle, o ChainOptions) (*proxycore.Upstream, error) {
+	way := url.URL{Scheme: "http", Host: behind.Addr()}
 	if way.Host == "" {
-		path, err := c.socket()
-		if err != nil {
-			return nil, err
-		}
-		way = url.URL{Scheme: "unix", Path: path}
+		way = url.URL{Scheme: "unix", Path: behind.SocketPath()}
 	}
 	u, err := proxycore.ParseUpstream(way.String())
 	if err == nil && (o.User != "" || o.Password != "") {
@@ -117,27 +103,6 @@ func (c *chain) upstream(o ChainOptions) (*proxycore.Upstream, error) {
 		return nil, fmt.Errorf("external: chain: %w", err)
 	}
 	return u.WithLookup(o.Lookup), nil
-}
-
-// socket returns the path of a Unix socket that leads to a proxy without address.
-func (c *chain) socket() (string, error) {
-	if path := c.behind.SocketPath(); path != "" {
-		return path, nil
-	}
-	dir, err := os.MkdirTemp("", "sallyport-chain-") // mode 0700
-	if err != nil {
-		return "", fmt.Errorf("external: chain: private directory: %w; set TMPDIR to a directory that can be written to", err)
-	}
-	c.way = place{dir: dir}
-	path := filepath.Join(dir, socketName)
-	l, err := net.Listen("unix", path)
-	if err == nil {
-		_, err = c.behind.Attach(l, proxycore.Listening{})
-	}
-	if err != nil {
-		return "", fmt.Errorf("external: chain: socket to the external proxy: %w; set TMPDIR to a directory with a short path", err)
-	}
-	return path, nil
 }
 
 // config is the chain's handle.
@@ -199,5 +164,5 @@ func (c *chain) close() error {
 	c.stop()
 	err := errors.Join(c.front.Close(), c.behind.Close())
 	<-c.watched
-	return errors.Join(err, c.way.remove())
+	return err
 }

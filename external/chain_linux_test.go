@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -224,13 +225,18 @@ func TestChainFails(t *testing.T) {
 	}
 }
 
-// The socket between the two proxies of a chain goes with it, however it ends.
+// The only way past the filter is the external proxy's own socket, in the directory
+// that was asked for, and goes with the chain.
 func TestChainLeavesNoSocket(t *testing.T) {
-	tmp := t.TempDir()
-	t.Setenv("TMPDIR", tmp)
-	h := chainOf(t, Spec{Argv: fake(t, "socket", "", "{socket}"), Socket: true}, ChainOptions{})
-	if dirs, err := os.ReadDir(tmp); err != nil || len(dirs) != 2 {
-		t.Errorf("directories %v, %v; want one of the external proxy and one of the chain", dirs, err)
+	tmp, elsewhere := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", elsewhere)
+	t.Chdir(tmp)
+	h := chainOf(t, Spec{Argv: fake(t, "socket", "", "{socket}"), Socket: true, TempDir: ".", Dir: elsewhere}, ChainOptions{})
+	if dirs, err := filepath.Glob(filepath.Join(tmp, "*", "proxy.sock")); err != nil || len(dirs) != 1 {
+		t.Errorf("sockets %v, %v; want the one of the external proxy", dirs, err)
+	}
+	if left, err := os.ReadDir(elsewhere); err != nil || len(left) > 0 {
+		t.Errorf("%v in TMPDIR, %v; want nothing", left, err)
 	}
 	if err := h.Close(); err != nil {
 		t.Error(err)

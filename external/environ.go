@@ -4,6 +4,7 @@
 package external
 
 import (
+	"os"
 	"runtime"
 	"slices"
 	"strconv"
@@ -23,6 +24,14 @@ var baseVariables = []string{"PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "LANG"
 var windowsVariables = []string{
 	"SystemRoot", "SystemDrive", "windir", "ComSpec", "PATHEXT", "TEMP", "TMP",
 	"USERPROFILE", "APPDATA", "LOCALAPPDATA", "ProgramData",
+}
+
+// host is this process's environment, but for TempDir.
+func (s Spec) host() []string {
+	if s.TempDir == "" {
+		return os.Environ()
+	}
+	return append(os.Environ(), "TMPDIR="+s.TempDir)
 }
 
 // childEnviron builds the child's environment from the host's and the configured

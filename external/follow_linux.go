@@ -6,7 +6,6 @@ package external
 import (
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"sync"
 
@@ -44,12 +43,11 @@ func listenersAt(at endpoint) map[string]bool {
 	if err != nil {
 		return nil
 	}
-	absolute, _ := filepath.Abs(at.socket)
 	one, all := make(map[string]bool), make(map[string]bool)
 	for _, s := range sockets {
 		switch {
 		case at.socket != "":
-			if s.path != "" && (s.path == at.socket || s.path == absolute) {
+			if s.path == at.socket {
 				one[s.inode] = true
 			}
 		case s.path != "" || s.local.Port() != at.addr.Port():

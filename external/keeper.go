@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"path/filepath"
 	"sync"
 	"time"
 )
@@ -39,6 +40,12 @@ type keeper struct {
 func newKeeper(s Spec, c clock) (*keeper, error) {
 	if s.Output != nil {
 		s.Output = &inTurn{w: s.Output}
+	}
+	if s.TempDir != "" {
+		var err error // the child's working directory may be another one
+		if s.TempDir, err = filepath.Abs(s.TempDir); err != nil {
+			return nil, fmt.Errorf("external: TempDir of %s: %w", s.name(), err)
+		}
 	}
 	k := &keeper{spec: s, clock: c, watched: make(chan struct{}), conns: make(map[net.Conn]struct{})}
 	k.ctx, k.stop = context.WithCancel(context.Background())

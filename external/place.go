@@ -132,15 +132,15 @@ func (s Spec) makePlace(port int) (place, error) {
 	if !s.Socket && s.Config == "" && len(s.Files) == 0 && !s.uses(dirPlaceholder) {
 		return at, nil
 	}
-	dir, err := os.MkdirTemp("", "sallyport-proxy-") // mode 0700
+	dir, err := os.MkdirTemp(s.TempDir, "sallyport-proxy-") // mode 0700
 	if err != nil {
-		return at, fmt.Errorf("external: private directory for %s: %w; set TMPDIR to a directory that can be written to", s.name(), err)
+		return at, fmt.Errorf("external: private directory for %s: %w; set TempDir or TMPDIR to a directory that can be written to", s.name(), err)
 	}
 	at.dir = dir
 	if at.dir, err = filepath.Abs(dir); err == nil && s.Socket {
 		at.port, at.socket = 0, filepath.Join(at.dir, socketName)
 		if len(at.socket) > maxSocketPath {
-			err = fmt.Errorf("external: the socket's path %s is longer than the %d bytes a system admits; set TMPDIR to a shorter one", at.socket, maxSocketPath)
+			err = fmt.Errorf("external: the socket's path %s is longer than the %d bytes a system admits; set TempDir or TMPDIR to a shorter one", at.socket, maxSocketPath)
 		}
 	}
 	if err != nil {

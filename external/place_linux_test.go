@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -19,13 +20,14 @@ import (
 // The files of a start are the child's alone, complete when it starts, and gone with it.
 func TestPrivateDirectory(t *testing.T) {
 	t.Parallel()
-	path := filepath.Join(t.TempDir(), "report")
+	path, temp := filepath.Join(t.TempDir(), "report"), t.TempDir()
 	mark := testMark(t)
 	h := start(t, Spec{
-		Argv:   fake(t, "report", "", path, "{config}", "{dir}", "{addr}"),
-		Env:    []string{mark, "WHERE={dir}"},
-		Config: "listen {addr}\nfile {dir}/sub/a b\n{other}\n",
-		Files:  map[string]string{"sub/a b": "port {port} {{port}}"},
+		TempDir: temp,
+		Argv:    fake(t, "report", "", path, "{config}", "{dir}", "{addr}"),
+		Env:     []string{mark, "WHERE={dir}"},
+		Config:  "listen {addr}\nfile {dir}/sub/a b\n{other}\n",
+		Files:   map[string]string{"sub/a b": "port {port} {{port}}"},
 	})
 	raw, err := os.ReadFile(path)
 	var got fakeReport
@@ -35,6 +37,9 @@ func TestPrivateDirectory(t *testing.T) {
 	config, dir := got.Args[0], got.Args[1]
 	if got.Args[2] != h.Addr() || filepath.Dir(config) != dir || !strings.Contains(strings.Join(got.Environ, "\n"), "WHERE="+dir) {
 		t.Errorf("arguments %q and environment %q; want address %s and directory", got.Args, got.Environ, h.Addr())
+	}
+	if filepath.Dir(dir) != temp || !slices.Contains(got.Environ, "TMPDIR="+temp) {
+		t.Errorf("private directory %s and environment %q; want both in %s", dir, got.Environ, temp)
 	}
 	_, port, _ := strings.Cut(h.Addr(), ":")
 	for name, want := range map[string]struct {

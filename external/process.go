@@ -56,7 +56,7 @@ func launch(s Spec, at place) (*process, error) {
 	mark := rand.Text()
 	cmd := exec.Command(argv[0], argv[1:]...)
 	cmd.Dir = s.Dir
-	cmd.Env = childEnviron(os.Environ(), s.Env, at, mark)
+	cmd.Env = childEnviron(s.host(), s.Env, at, mark)
 	cmd.Stdout, cmd.Stderr = childOut, childOut
 	// A nil entry closes the descriptor in the child.
 	cmd.ExtraFiles = make([]*os.File, inheritedDescriptors())

@@ -69,6 +69,11 @@ type Spec struct {
 	// terminate, before it is killed. 0 means 5 s, a negative value kills at once.
 	StopGrace time.Duration
 
+	// TempDir is where the private directory is made, and the child's TMPDIR unless
+	// Env has one; "" means this process's TMPDIR. The path of a socket in it must
+	// not become longer than 103 bytes.
+	TempDir string
+
 	// Config is the contents of a configuration file, "" for none. It is written
 	// with mode 0600 into the private directory of the start; {config} is its path.
 	Config string
@@ -88,7 +93,7 @@ type Spec struct {
 	Probe string
 
 	// Socket says that the proxy listens on the Unix socket {socket} and not on
-	// TCP. The handle then has no address, and relays what is attached to it.
+	// TCP. The handle then has no address but the socket's path.
 	Socket bool
 
 	// AllowExposed admits a proxy that listens beyond loopback, where every machine
@@ -191,6 +196,7 @@ func (s Spec) start(ctx context.Context, c clock) (*proxycore.Handle, error) {
 	}
 	h, fail := proxycore.NewHandle(proxycore.HandleConfig{
 		Addr:     at.addr,
+		Socket:   at.socket,
 		CABundle: k.bundle,
 		Dial:     k.dial,
 		Ready:    k.ready,

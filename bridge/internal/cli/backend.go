@@ -33,6 +33,7 @@ type backend struct {
 	secret    string            // name of the variable with the credentials, or ""
 	hide      []string          // files and sockets that a sandbox must not see
 	dir       string            // private directory, made by start, or ""
+	temp      string            // part of it for the external proxy's files, or "" for the usual place
 }
 
 // prepare checks the options about other proxies against each other and reads what they name.
@@ -183,7 +184,11 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 		}
 		spec.Output, b.output = w, w
 	}
-	b.launch, b.started = spec.Start, true
+	b.launch = func(ctx context.Context) (*proxycore.Handle, error) {
+		spec.TempDir = b.temp
+		return spec.Start(ctx)
+	}
+	b.started = true
 	return nil
 }
 

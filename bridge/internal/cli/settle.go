@@ -5,7 +5,6 @@ package cli
 
 import (
 	"net"
-	"path/filepath"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -42,12 +41,7 @@ func (b *backend) answers() bool {
 	}
 	network, addr := "tcp", b.behind.Addr()
 	if addr == "" {
-		network = "unix"
-		found, err := filepath.Glob(filepath.Join(b.dir, concealed, "sallyport-proxy-*", "proxy.sock"))
-		if err != nil || len(found) != 1 {
-			return false
-		}
-		addr = found[0]
+		network, addr = "unix", b.behind.SocketPath()
 	}
 	c, err := net.DialTimeout(network, addr, answerTimeout)
 	if err != nil {

@@ -28,11 +28,9 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 	}
 	b.dir = dir
 	if b.conceal {
-		back, err := b.moveTemp()
-		if err != nil {
+		if err := b.moveTemp(); err != nil {
 			return nil, err
 		}
-		defer back()
 	}
 	if b.intercept {
 		b.expectTrust(&built)
@@ -44,7 +42,7 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 		}
 		b.behind = h
 		if b.intercept {
-			if err := writeTrust(h.CABundle(), b.chain.CABundle, built.JavaTrustStore); err != nil {
+			if err := writeTrust(h.CABundle(), built.CABundle, built.JavaTrustStore); err != nil {
 				return nil, errors.Join(err, h.Close())
 			}
 		}
@@ -56,37 +54,23 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 func (b *backend) expectTrust(built *proxycore.BuiltIn) {
 	// The bundle is written when the external proxy runs, since that may make its CA only now, and
 	// before the built-in one does, so nobody is told of it before it is there.
-	b.chain.CABundle = filepath.Join(b.dir, "ca-bundle.pem")
+	built.CABundle = filepath.Join(b.dir, "ca-bundle.pem")
 	if hasJava() {
 		built.JavaTrustStore = filepath.Join(b.dir, "truststore.p12")
 	}
 }
 
-// concealed is the part of the private directory that a sandbox does not see. The name is short:
-// the path of a socket has little room.
-const concealed = "p"
-
 // moveTemp has what the external proxy keeps in files, which may be a socket that leads past the filter, a
-// CA's key or an upstream's password, made in a directory that the sandbox does not see. back
-// undoes that for files made from then on.
-func (b *backend) moveTemp() (back func(), err error) {
-	dir := filepath.Join(b.dir, concealed)
+// CA's key or an upstream's password, made in a directory that the sandbox does not see. Its name is
+// short: the path of a socket has little room.
+func (b *backend) moveTemp() error {
+	dir := filepath.Join(b.dir, "p")
 	if err := os.Mkdir(dir, 0o700); err != nil {
-		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
+		return fmt.Errorf("making a directory for the external proxy: %w", err)
 	}
 	b.hide = append(b.hide, dir)
-	const name = "TMPDIR"
-	old, found := os.LookupEnv(name)
-	if err := os.Setenv(name, dir); err != nil {
-		return nil, fmt.Errorf("setting TMPDIR for the external proxy: %w", err)
-	}
-	return func() {
-		if found {
-			_ = os.Setenv(name, old) // what could be set before can be set again
-		} else {
-			_ = os.Unsetenv(name)
-		}
-	}, nil
+	b.temp = dir
+	return nil
 }
 
 // writeTrust makes the files by which programs trust the external proxy, where they were said
