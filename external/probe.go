@@ -14,6 +14,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -95,12 +96,12 @@ func (p *probe) judge(name, target, status string) error {
 		return nil
 	case p.locked:
 		return fmt.Errorf("external: %w: %s was to ask for credentials (407) and answered %q to a CONNECT without any; correct its configuration: everybody on this host could use it", ErrOpen, name, shown)
-	case status == "", code >= 400 && code < 500 && !p.triedAnyway(code), code >= 500 && p.target != "":
+	case status == "", code >= 400 && code < 500 && !p.triedAnyway(code), code >= 500 && !p.nobodys():
 		return nil
 	case code >= 200 && code < 300:
 		return fmt.Errorf("external: %w: %s answered %q to a CONNECT to %s, which no policy admits; correct its policy, or set Unfiltered where a filter stands in front of it", ErrOpen, name, shown, target)
-	case p.target == "" && code >= 400:
-		return fmt.Errorf("external: %w: %s answered %q to a CONNECT to %s: it tried to reach a name that does not exist, and did not refuse it; correct its policy, set Probe to a host that it denies, or Unfiltered where a filter stands in front of it", ErrOpen, name, shown, target)
+	case p.nobodys() && code >= 400:
+		return fmt.Errorf("external: %w: %s answered %q to a CONNECT to %s: it tried to reach what does not exist, and did not refuse it; correct its policy, set Probe to a host that it denies, or Unfiltered where a filter stands in front of it", ErrOpen, name, shown, target)
 	}
 	return fmt.Errorf("external: %w: %s answered %q to a CONNECT to %s, which is no refusal; see whether it is an HTTP proxy", ErrOpen, name, shown, target)
 }
@@ -108,7 +109,15 @@ func (p *probe) judge(name, target, status string) error {
 // triedAnyway picks the client errors by which some proxies say that they could
 // not reach a name that they admit: Privoxy answers 404 where others answer 502.
 func (p *probe) triedAnyway(code int) bool {
-	return p.target == "" && (code == 404 || code == 408 || code == 410)
+	return p.nobodys() && (code == 404 || code == 408 || code == 410)
+}
+
+// nobodys reports whether nobody has the target, so that a proxy which admits it
+// fails to reach it: then a failure is no refusal.
+func (p *probe) nobodys() bool {
+	host, _, _ := net.SplitHostPort(p.target)
+	host = strings.TrimSuffix(strings.ToLower(host), ".")
+	return p.target == "" || strings.HasSuffix(host, ".invalid") || slices.Contains(deniedTargets, p.target)
 }
 
 // statusCode reads "HTTP/1.1 403 Forbidden"; 0 for anything that is not like it.
@@ -151,10 +160,13 @@ func (p *probe) exchange(ctx context.Context, at endpoint, target string) (statu
 }
 
 // finalStatus reads past interim answers (RFC 9110 section 15.2). An error is the
-// end of the stream, and what came before it the status.
+// end of the stream, and what came before it the status: "" only when that is nothing.
 func finalStatus(r *bufio.Reader) (string, error) {
 	for {
 		line, err := r.ReadString('\n')
+		if line == "\n" || line == "\r\n" {
+			return "an empty line", nil
+		}
 		line = strings.TrimRight(line, "\r\n")
 		if code := statusCode(line); err != nil || code < 100 || code > 199 {
 			return line, err

@@ -89,7 +89,7 @@ type Spec struct {
 
 	// Probe is the host:port that a CONNECT must be refused for. "" means a name
 	// below .invalid (RFC 6761 section 6.4), which no policy admits and nobody has.
-	// A name of one's own should exist, so that only a refusal keeps it closed.
+	// A target of one's own should exist, so that only a refusal keeps it closed.
 	Probe string
 
 	// Socket says that the proxy listens on the Unix socket {socket} and not on
@@ -155,8 +155,8 @@ type Restart struct {
 // address or on {socket} (on Linux: a process of the child's own tree does), and it
 // has refused a CONNECT to Probe, by a 4xx or by closing the connection. An Unfiltered
 // proxy with credentials must have asked for them instead (407); one without is
-// not asked anything. For a Probe of the caller's own a 5xx is a refusal too; for
-// the name that nobody has it is not, and neither are 404, 408 and 410: they tell
+// not asked anything. For a Probe that somebody has a 5xx is a refusal too; for a name
+// or an address that nobody has it is not, and neither are 404, 408 and 410: they tell
 // that the proxy tried. ctx limits the start and nothing afterwards. On error the
 // child and its process group are killed and reaped, and nothing is left.
 //
