@@ -26,18 +26,23 @@ func echo(b *testing.B) net.Listener {
 
 func startBench(b *testing.B) (proxy, target string) {
 	l := echo(b)
-	h, err := BuiltIn{Config: Config{Filter: allowing(b, l.Addr().String())}}.Start(b.Context())
+	return startBenchWith(b, Config{Filter: allowing(b, l.Addr().String())}), l.Addr().String()
+}
+
+func startBenchWith(b *testing.B, c Config) (proxy string) {
+	h, err := BuiltIn{Config: c}.Start(b.Context())
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { h.Close() })
-	return h.Addr(), l.Addr().String()
+	return h.Addr()
 }
 
 // BenchmarkSetUp is a connection to the proxy, CONNECT, one byte to the origin
 // and back, and the end; client and origin are in this process, too.
-func BenchmarkSetUp(b *testing.B) {
-	proxy, target := startBench(b)
+func BenchmarkSetUp(b *testing.B) { eachWay(b, benchmarkSetUp) }
+
+func benchmarkSetUp(b *testing.B, proxy, target string) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		request, reply := head(target)+"x", make([]byte, len(established)+1)
@@ -75,8 +80,9 @@ func BenchmarkRefusal(b *testing.B) {
 }
 
 // BenchmarkThroughput sends through a tunnel and back.
-func BenchmarkThroughput(b *testing.B) {
-	proxy, target := startBench(b)
+func BenchmarkThroughput(b *testing.B) { eachWay(b, benchmarkThroughput) }
+
+func benchmarkThroughput(b *testing.B, proxy, target string) {
 	c := dialProxy(b, proxy)
 	if got := c.status(head(target)); got != 200 {
 		b.Fatalf("status %d", got)
