@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -40,7 +41,9 @@ type Upstream struct {
 	scheme string
 	host   string // canonical name or IP address; "" for a Unix socket
 	port   uint16
-	path   string // of the Unix socket
+	path   string   // of the Unix socket
+	dir    *os.File // set by Pinned: the directory of the Unix socket
+	base   string   // with dir: the socket's name in it
 	lookup Lookup
 	tls    *tls.Config // for https only
 	// Behind a function, because what prints values by reflection follows

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"runtime"
 
 	socks5 "golang.org/x/net/proxy"
 )
@@ -36,7 +37,9 @@ func (u *Upstream) through(ctx context.Context, proxies []netip.Addr, t Target) 
 func (u *Upstream) connect(ctx context.Context, proxies []netip.Addr) (net.Conn, error) {
 	if u.scheme == "unix" {
 		var d net.Dialer
-		return d.DialContext(ctx, "unix", u.path)
+		conn, err := d.DialContext(ctx, "unix", u.socketPath())
+		runtime.KeepAlive(u) // and with it the descriptor that may be in the path
+		return conn, err
 	}
 	conn, _, err := race(ctx, dialOrder(proxies), u.port, plainAttempt)
 	return conn, err

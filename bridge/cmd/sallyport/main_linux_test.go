@@ -55,6 +55,8 @@ func TestMain(m *testing.M) {
 		printSignals()
 	case "proxy":
 		actAsProxy(os.Args[1:])
+	case "impostor":
+		impostor(os.Args[1], os.Args[2])
 	case "download":
 		download(os.Args[1], os.Args[2])
 	default:

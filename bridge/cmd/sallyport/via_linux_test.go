@@ -115,6 +115,30 @@ func actAsProxy(args []string) {
 	(&via{}).serve(l)
 }
 
+// impostor listens at the path of a socket, asks for target, and prints what came to the socket.
+func impostor(path, target string) {
+	l, err := net.Listen("unix", path)
+	if err != nil {
+		fmt.Println("cannot listen:", err)
+		os.Exit(3)
+	}
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			head, _ := http.ReadRequest(bufio.NewReader(c))
+			fmt.Println("the impostor was told", head.Header)
+			c.Close()
+		}
+	}()
+	if err := connectOne(target, false); err != nil {
+		fmt.Println("no answer")
+	}
+	os.Exit(0)
+}
+
 // witness is an origin on loopback that knows who came directly.
 type witness struct {
 	addr string

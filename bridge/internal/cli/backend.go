@@ -22,6 +22,7 @@ import (
 type backend struct {
 	upstream  *proxycore.Upstream                                 // nil: none, or route
 	route     func(proxycore.Target) (*proxycore.Upstream, error) // nil: none
+	socket    *proxycore.Upstream                                 // the upstream of route, if it is at a Unix socket
 	launch    func(context.Context) (*proxycore.Handle, error)    // nil: no external proxy
 	chain     external.ChainOptions
 	ca        string            // PEM file of the external proxy's CA, if it was named
@@ -119,8 +120,12 @@ func (b *backend) useEnvironment(up upstreamSettings, cred *credentials, lookup 
 		}
 		b.hideSocket(value)
 	}
+	b.socket = environSocket()
 	b.route = func(t proxycore.Target) (*proxycore.Upstream, error) {
 		u, err := route(t)
+		if u != nil && b.socket != nil {
+			u = b.socket // which start may have pinned
+		}
 		if err == nil && u != nil && cred != nil {
 			u, err = u.WithCredentials(cred.user, cred.password)
 		}
@@ -140,6 +145,20 @@ func proxyVariable(entry string) (value string, ok bool) {
 		return value, true
 	}
 	return "", false
+}
+
+// environSocket gives the upstream of the environment if it is at a Unix socket, and else nil. That the variables
+// can be used is known.
+func environSocket() *proxycore.Upstream {
+	for _, name := range []string{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} { // the first one counts
+		if value, found := os.LookupEnv(name); found {
+			if u, err := proxycore.ParseUpstream(value); err == nil && strings.HasPrefix(u.String(), unixPrefix) {
+				return u
+			}
+			break
+		}
+	}
+	return nil
 }
 
 // useExternal prepares the start of the external proxy, or the way to one that runs.

@@ -18,6 +18,9 @@ import (
 // start starts the proxy, or both. Closing the handle ends both. On an error nothing is left but
 // what close removes.
 func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycore.Handle, error) {
+	if err := b.pin(); err != nil {
+		return nil, err
+	}
 	built.Config.Upstream, built.Config.Route = b.upstream, b.route
 	if b.launch == nil {
 		return built.Start(ctx)
@@ -48,6 +51,19 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 		}
 		return h, nil
 	}, b.chain)
+}
+
+// pin has the command not put a socket of its own where the upstream's was, for which it would only have to
+// rename a directory, and be sent the credentials.
+func (b *backend) pin() (err error) {
+	switch {
+	case !b.conceal:
+	case b.upstream != nil:
+		b.upstream, err = b.upstream.Pinned()
+	case b.socket != nil:
+		b.socket, err = b.socket.Pinned()
+	}
+	return err
 }
 
 // expectTrust says where the certificates will be.
