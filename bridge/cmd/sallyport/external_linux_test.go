@@ -76,6 +76,26 @@ func TestRunExternalIsOutOfSight(t *testing.T) {
 	})
 }
 
+// TestRunExternalLeavesNothing: a command that renames the private directory does not keep what was hidden from it,
+// such as keys and passwords, for the next one.
+func TestRunExternalLeavesNothing(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		if mode == "none" {
+			t.Skip("there is no sandbox")
+		}
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--",
+			"sh", "-c", `mv "$TMPDIR"/sallyport-* "$TMPDIR"/kept; echo over`).shortTemp().start()
+		got, status := p.rest(), p.wait()
+		if got != "over\n" || status != 0 {
+			t.Errorf("got status %d and %q, want the directory moved; stderr:\n%s", status, got, p.stderr)
+		}
+		if left, err := os.ReadDir(filepath.Join(p.tmp, "kept")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %v, %v, want nothing in the directory that was moved", left, err)
+		}
+	})
+}
+
 // shortTemp gives it a TMPDIR with room for the path of a socket, which that of a test has not.
 func (p *proc) shortTemp() *proc {
 	p.t.Helper()

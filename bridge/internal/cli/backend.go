@@ -34,6 +34,7 @@ type backend struct {
 	secret    string            // name of the variable with the credentials, or ""
 	hide      []string          // files and sockets that a sandbox must not see
 	dir       string            // private directory, made by start, or ""
+	root      *os.Root          // the same, wherever it is moved; nil: none
 	temp      string            // part of it for the external proxy's files, or "" for the usual place
 }
 

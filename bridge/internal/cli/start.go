@@ -30,6 +30,9 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 		return nil, fmt.Errorf("making a directory for the external proxy: %w", err)
 	}
 	b.dir = dir
+	if b.root, err = os.OpenRoot(dir); err != nil {
+		return nil, fmt.Errorf("opening the directory for the external proxy: %w", err)
+	}
 	if b.conceal {
 		if err := b.moveTemp(); err != nil {
 			return nil, err
@@ -111,12 +114,31 @@ func writeTrust(ca, bundle, store string) error {
 func (b *backend) close() error {
 	var problems []error
 	if b.dir != "" {
-		problems = append(problems, os.RemoveAll(b.dir))
+		problems = append(problems, b.empty(), os.RemoveAll(b.dir))
 		b.dir = ""
 	}
 	if b.output != nil {
 		problems = append(problems, b.output.Close())
 		b.output = nil
+	}
+	return errors.Join(problems...)
+}
+
+// empty removes what is in the private directory, wherever the command may have moved that: the next one would
+// find there what was hidden from this one.
+func (b *backend) empty() error {
+	if b.root == nil {
+		return nil
+	}
+	defer b.root.Close()
+	dir, err := b.root.Open(".")
+	if err != nil {
+		return err
+	}
+	names, err := dir.Readdirnames(-1)
+	problems := []error{err, dir.Close()}
+	for _, name := range names {
+		problems = append(problems, b.root.RemoveAll(name))
 	}
 	return errors.Join(problems...)
 }
