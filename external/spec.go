@@ -33,7 +33,7 @@ type Spec struct {
 	//	{addr}    the same with its address, 127.0.0.1:PORT
 	//	{socket}  the path of the Unix socket to listen on, where Socket is set
 	//	{config}  the path of the file that holds Config
-	//	{dir}     the private directory of this start, mode 0700
+	//	{dir}     the private directory of this start, mode 0700, in TempDir
 	//
 	// Any other word in braces is left alone, and {{port}} stands for {port} as it is
 	// written. One that has nothing to stand for, such as {port} with Socket, is an
@@ -109,6 +109,11 @@ type Spec struct {
 	// either; see [Spec.Start]. It has a meaning on Linux only.
 	Unheld bool
 
+	// Output, if non-nil, receives what the child writes to stdout and stderr. It
+	// is never written to twice at a time. A Write that blocks loses output and never
+	// holds up the child; after a Write fails nothing more is written.
+	Output io.Writer
+
 	// leftovers are files outside of {dir} that the program leaves when it is killed.
 	// They are removed with the directory.
 	leftovers []string
@@ -116,11 +121,6 @@ type Spec struct {
 	// credentials guard an Unfiltered proxy; nil when nothing does. A pointer, so
 	// that printing a Spec does not print them.
 	credentials *credentials
-
-	// Output, if non-nil, receives what the child writes to stdout and stderr. It
-	// is never written to twice at a time. A Write that blocks loses output and never
-	// holds up the child; after a Write fails nothing more is written.
-	Output io.Writer
 }
 
 // credentials are what a guarded proxy asks for (RFC 9110 section 11.7.1).
