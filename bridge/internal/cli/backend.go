@@ -43,7 +43,16 @@ func prepare(p *policy, ext *externalFlags) (*backend, error) {
 	if err := ext.check(p.upstream); err != nil {
 		return nil, err
 	}
-	return newBackend(p.upstream, ext)
+	b, err := newBackend(p.upstream, ext)
+	if err != nil {
+		return nil, err
+	}
+	for _, name := range p.secret {
+		if path := hiddenFile(name); path != "" {
+			b.hide = append(b.hide, path)
+		}
+	}
+	return b, nil
 }
 
 // newBackend reads everything that the settings name, so that what is wrong with it is

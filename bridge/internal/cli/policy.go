@@ -42,6 +42,8 @@ type policy struct {
 	// upstream says which proxy to go through. It decides nothing: what is allowed is the
 	// same with and without.
 	upstream upstreamSettings
+	// secret are the files that hold the upstream's password in its URL.
+	secret []string
 }
 
 // load reads the files and compiles the policy. It can be called again to
@@ -52,6 +54,7 @@ func (f *policyFlags) load() (*policy, error) {
 	pins := slices.Clone(f.pins)
 	problems := []error{allowErr, denyErr}
 	var upstreams []*policyfile.Upstream
+	var secret []string
 	for _, name := range f.files {
 		file, err := policyfile.Load(name)
 		if err != nil {
@@ -63,6 +66,9 @@ func (f *policyFlags) load() (*policy, error) {
 		pins = append(pins, file.Resolve...)
 		if file.Upstream != nil {
 			upstreams = append(upstreams, file.Upstream)
+			if hasUserinfo(file.Upstream.URL) {
+				secret = append(secret, name)
+			}
 		}
 	}
 	if f.dev {
@@ -79,7 +85,7 @@ func (f *policyFlags) load() (*policy, error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	return &policy{filter, hosts, upstream}, nil
+	return &policy{filter, hosts, upstream, secret}, nil
 }
 
 // load returns the list with its files read.

@@ -1,0 +1,44 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestRunUpstreamSocketStays: a command that puts a socket of its own where the upstream's was, by renaming the
+// directory or replacing a link, is not taken for the upstream and gets no credentials.
+func TestRunUpstreamSocketStays(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		for _, args := range [][]string{{"--upstream", "LINK"}, {"--upstream", "env"}} {
+			w, v := startWitness(t, false), &via{user: "u", password: "s3cret"}
+			dir := t.TempDir()
+			if err := errors.Join(os.Mkdir(dir+"/own", 0o700), os.Mkdir(dir+"/links", 0o700), os.Symlink(dir+"/own/s", dir+"/links/s")); err != nil {
+				t.Fatal(err)
+			}
+			inURL := strings.Replace(startVia(t, v, "unix", dir+"/own/s"), "://", "://u:s3cret@", 1)
+			path := dir + "/own/s"
+			if args[1] == "LINK" {
+				path = dir + "/links/s"
+				args[1] = strings.Replace(inURL, "/own/", "/links/", 1)
+			}
+			target := "origin.example:" + w.port
+			script := `mv "$0" "$0.old"; mkdir "$0"; exec "$@"`
+			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", target}, args,
+				[]string{"--", "sh", "-c", script, filepath.Dir(path)}, self(t, "impostor", path, target))
+			p := newProc(t, args...)
+			p.cmd.Env = append(p.cmd.Env, "HTTPS_PROXY="+inURL)
+			if got := p.start().finish(0); got != "200\nhello\n" {
+				t.Errorf("%s: got %q, want the answer of the origin through the upstream; stderr:\n%s", path, got, p.stderr)
+			}
+			w.want(t, 1)
+		}
+	})
+}
