@@ -4,7 +4,7 @@
 //go:build linux
 
 // Package chainedunix puts the built-in proxy through the suite with a proxy behind it that listens on a Unix socket:
-// open.go, in a process of its own. There is no baseline: the program behind carries bytes as they are, so all that
+// open_test.go, in a process of its own. There is no baseline: the program behind carries bytes as they are, so all that
 // the built-in proxy does by itself it does in a chain.
 package chainedunix
 
