@@ -178,7 +178,8 @@ func (s *Server) ownSocket(path string) bool {
 
 // leadsTo reports whether t is the upstream itself, at proxies: through that, the
 // client could ask for anything, past the filter. Two addresses of this host count
-// as one, because a proxy may listen on all of them.
+// as one, because a proxy may listen on all of them, and so does loopback, which is
+// the upstream's own wherever it is.
 func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []netip.Addr) bool {
 	if up.scheme == "unix" || t.Port != up.port {
 		return false
@@ -189,6 +190,9 @@ func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []n
 	for _, a := range addrs {
 		a = plain(a)
 		inner := embedded(a)
+		if isSelf(a) || slices.ContainsFunc(inner[:], isSelf) {
+			return true
+		}
 		for _, p := range proxies {
 			p = plain(p)
 			if a == p || slices.Contains(inner[:], p) || s.local.has(a) && s.local.has(p) {
@@ -198,3 +202,6 @@ func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []n
 	}
 	return false
 }
+
+// isSelf reports whether a is whoever connects to it.
+func isSelf(a netip.Addr) bool { return a.IsLoopback() || a.IsUnspecified() }

@@ -152,7 +152,14 @@ func TestLeadsToTheUpstream(t *testing.T) {
 		{"[2606:4700::1]:3128", addrs("2606:4700::1"), true},
 		{"[64:ff9b::8c52:7003]:3128", addrs("64:ff9b::8c52:7003"), true},
 		{"1.1.1.1:3128", addrs("1.1.1.1"), false},
-		{"127.0.0.1:3128", addrs("127.0.0.1"), false},
+		// The upstream connects to itself there, wherever it is.
+		{"127.0.0.1:3128", addrs("127.0.0.1"), true},
+		{"localhost:3128", addrs("127.0.0.1", "::1"), true},
+		{"[::ffff:127.0.0.9]:3128", addrs("::ffff:127.0.0.9"), true},
+		{"[64:ff9b::7f00:1]:3128", addrs("64:ff9b::7f00:1"), true},
+		{"0.0.0.0:3128", addrs("0.0.0.0"), true},
+		{"[::]:3128", addrs("::"), true},
+		{"127.0.0.1:3129", addrs("127.0.0.1"), false},
 	} {
 		target, err := ParseTarget(tt.target)
 		if err != nil {
