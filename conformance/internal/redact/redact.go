@@ -13,6 +13,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 )
 
@@ -78,7 +79,24 @@ type Redactor struct{ values []string }
 
 // ForEnviron returns a Redactor that also takes out, wherever they stand, the values of the variables of
 // this process whose names speak of a secret, and the passwords in URLs that are values of others.
-func ForEnviron() Redactor { return newRedactor(os.Environ()) }
+// It costs little when the environment is what it was the last time.
+func ForEnviron() Redactor {
+	environ := os.Environ()
+	if last := latest.Load(); last != nil && slices.Equal(last.environ, environ) {
+		return last.Redactor
+	}
+	r := newRedactor(environ)
+	latest.Store(&remembered{r, environ})
+	return r
+}
+
+// latest is what ForEnviron returned last.
+var latest atomic.Pointer[remembered]
+
+type remembered struct {
+	Redactor
+	environ []string
+}
 
 // shortest is the length below which a value is as likely to be a word.
 const shortest = 8
