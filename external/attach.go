@@ -67,7 +67,6 @@ func Attach(ctx context.Context, e Existing) (*proxycore.Handle, error) {
 		Addr:     at.addr,
 		Socket:   at.socket,
 		CABundle: e.CABundle,
-		Dial:     at.dial,
 		Close: func() error {
 			f.stop()
 			<-watched

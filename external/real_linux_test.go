@@ -138,7 +138,7 @@ func TestSquid(t *testing.T) {
 	program := realProgram(t, "squid")
 	config := writeConfig(t, squidConfig)
 	mark := testMark(t)
-	h := start(t, Spec{Argv: []string{program, "-N", "-n", "{port}", "-f", config}, Env: []string{mark}})
+	h := start(t, Spec{Argv: []string{program, "-N", "-n", "{port}", "-f", config}, Env: []string{mark}, leftovers: sharedMemory("{port}")})
 	checkReal(t, h, origin(t))
 	if left := carriers(mark); len(left) > 0 {
 		t.Errorf("processes %v are left", left)
@@ -150,7 +150,7 @@ func TestSquidBadConfig(t *testing.T) {
 	t.Parallel()
 	program := realProgram(t, "squid")
 	config := writeConfig(t, squidConfig+"http_access allow no_such_acl\n")
-	err := startFails(t, Spec{Argv: []string{program, "-N", "-n", "{port}", "-f", config}, StartTimeout: long})
+	err := startFails(t, Spec{Argv: []string{program, "-N", "-n", "{port}", "-f", config}, StartTimeout: long, leftovers: sharedMemory("{port}")})
 	var exit *ExitError
 	if !errors.As(err, &exit) || exit.Code == 0 || !strings.Contains(exit.Output, "no_such_acl") {
 		t.Errorf("Start: %v; want an *ExitError that quotes Squid", err)
@@ -162,7 +162,7 @@ func TestSquidInTheBackground(t *testing.T) {
 	t.Parallel()
 	program := realProgram(t, "squid")
 	config := writeConfig(t, squidConfig)
-	err := startFails(t, Spec{Argv: []string{program, "-n", "{port}", "-f", config}, StartTimeout: long})
+	err := startFails(t, Spec{Argv: []string{program, "-n", "{port}", "-f", config}, StartTimeout: long, leftovers: sharedMemory("{port}")})
 	if !strings.Contains(err.Error(), "foreground") {
 		t.Errorf("Start: %v; want the advice to stay in the foreground", err)
 	}
