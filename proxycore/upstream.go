@@ -195,9 +195,6 @@ func (u *Upstream) address() string { return net.JoinHostPort(u.host, strconv.It
 // Format implements [fmt.Formatter], so that no verb shows more than String.
 func (u *Upstream) Format(f fmt.State, _ rune) { io.WriteString(f, u.String()) }
 
-// GoString implements [fmt.GoStringer].
-func (u *Upstream) GoString() string { return u.String() }
-
 // LogValue implements [slog.LogValuer].
 func (u *Upstream) LogValue() slog.Value { return slog.StringValue(u.String()) }
 
