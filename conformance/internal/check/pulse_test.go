@@ -34,7 +34,7 @@ func TestPulseOfAMachineThatRuns(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPulse()
 		defer p.close()
-		time.Sleep(time.Hour)
+		<-time.After(time.Hour)
 		if got := p.lost(time.Now()); got != 0 {
 			t.Errorf("%v lost", got)
 		}
