@@ -5,6 +5,7 @@ package proxycore
 
 import (
 	"errors"
+	"net/netip"
 	"net/url"
 	"strings"
 
@@ -78,11 +79,21 @@ func upstreamOf(vars map[string]string) (*Upstream, error) {
 	return found, nil
 }
 
-// names reports whether t is the upstream itself, as far as its spelling says.
+// names reports whether t is the upstream itself, as far as its spelling says. All of
+// loopback is one host, because a proxy may listen on all of it.
 func (u *Upstream) names(t Target) bool {
+	if u.host == "" || u.port != t.Port {
+		return false
+	}
 	host := t.Host
 	if t.Addr.IsValid() {
 		host = t.Addr.String()
 	}
-	return u.host != "" && u.host == host && u.port == t.Port
+	return u.host == host || isThisHost(u.host) && isThisHost(host)
+}
+
+// isThisHost reports whether host, a canonical name or an address, is loopback.
+func isThisHost(host string) bool {
+	a, err := netip.ParseAddr(host)
+	return isLocalhost(host) || err == nil && isSelf(a)
 }

@@ -62,6 +62,10 @@ func TestUpstreamFromEnvironment(t *testing.T) {
 
 		{"the upstream itself", []string{up, "NO_PROXY=corp"}, "proxy.corp:3128", "http://proxy.corp:3128"},
 		{"the upstream's host", []string{up, "NO_PROXY=corp"}, "proxy.corp:443", ""},
+		{"an upstream at loopback by its name", []string{"https_proxy=http://127.0.0.1:3128"}, "localhost:3128", "http://127.0.0.1:3128"},
+		{"an upstream at localhost by an address", []string{"https_proxy=http://localhost:3128"}, "127.0.0.9:3128", "http://localhost:3128"},
+		{"an upstream at IPv6 loopback by the other family", []string{"https_proxy=http://[::1]:3128"}, "127.0.0.1:3128", "http://[::1]:3128"},
+		{"another port of loopback", []string{"https_proxy=http://localhost:3128"}, "127.0.0.1:3129", ""},
 		{"an upstream at loopback", []string{"https_proxy=http://127.0.0.1:3128"}, "127.0.0.1:3128", "http://127.0.0.1:3128"},
 	}
 	for _, tt := range tests {
