@@ -63,7 +63,7 @@ func (c *conn) chain(ctx context.Context, up *Upstream, t Target, addrs []netip.
 	ctx, cancel := withTimeout(ctx, c.s.cfg.DialTimeout)
 	defer cancel()
 	proxies, err := c.s.upstreamAddrs(ctx, up)
-	if err == nil && c.s.leadsTo(up, proxies, t, addrs) {
+	if err == nil && (c.s.leadsTo(up, proxies, t, addrs) || up.toItself(t, addrs)) {
 		return hop{}, policyRefusal(Decision{Reason: AddressNotAllowed})
 	}
 	c.rec.Upstream = up.String()
@@ -178,8 +178,7 @@ func (s *Server) ownSocket(path string) bool {
 
 // leadsTo reports whether t is the upstream itself, at proxies: through that, the
 // client could ask for anything, past the filter. Two addresses of this host count
-// as one, because a proxy may listen on all of them, and so does loopback, which is
-// the upstream's own wherever it is.
+// as one, because a proxy may listen on all of them.
 func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []netip.Addr) bool {
 	if up.scheme == "unix" || t.Port != up.port {
 		return false
@@ -190,9 +189,6 @@ func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []n
 	for _, a := range addrs {
 		a = plain(a)
 		inner := embedded(a)
-		if isSelf(a) || slices.ContainsFunc(inner[:], isSelf) {
-			return true
-		}
 		for _, p := range proxies {
 			p = plain(p)
 			if a == p || slices.Contains(inner[:], p) || s.local.has(a) && s.local.has(p) {
@@ -201,6 +197,35 @@ func (s *Server) leadsTo(up *Upstream, proxies []netip.Addr, t Target, addrs []n
 		}
 	}
 	return false
+}
+
+// toItself reports whether the upstream, asked for t, would connect to itself, at its own
+// loopback, wherever it is.
+func (u *Upstream) toItself(t Target, addrs []netip.Addr) bool {
+	return u.scheme != "unix" && t.Port == u.port && slices.ContainsFunc(addrs, func(a netip.Addr) bool {
+		a = plain(a)
+		inner := embedded(a)
+		return isSelf(a) || slices.ContainsFunc(inner[:], isSelf)
+	})
+}
+
+// checkDirect refuses a direct connection that leads to the upstream of others.
+func (s *Server) checkDirect(ctx context.Context, t Target, addrs []netip.Addr) *refusal {
+	up := s.cfg.Upstream
+	if up == nil || up.scheme == "unix" || up.port != t.Port {
+		return nil
+	}
+	ctx, cancel := withTimeout(ctx, s.cfg.DialTimeout)
+	defer cancel()
+	proxies, err := s.upstreamAddrs(ctx, up)
+	switch {
+	case err != nil:
+		s.log.Debug("no way to tell whether the target is the upstream", "target", t.String(), "upstream", up, "err", err)
+		return upstreamRefusal(err)
+	case s.leadsTo(up, proxies, t, addrs):
+		return policyRefusal(Decision{Reason: AddressNotAllowed})
+	}
+	return nil
 }
 
 // isSelf reports whether a is whoever connects to it.

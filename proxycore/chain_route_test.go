@@ -130,6 +130,29 @@ func TestLookupHereSharesTheTime(t *testing.T) {
 	}
 }
 
+// TestDirectToTheUpstream: what Route excepts is direct, unless it is the upstream by another name: to that the
+// client could send requests of its own.
+func TestDirectToTheUpstream(t *testing.T) {
+	t.Parallel()
+	up := newUpstream(t, nil, established200)
+	u := mustUpstream(t, up.url("http"))
+	w, _ := chained(t, u, []string{"*:*", "127.0.0.1:*"}, func(w *world, b *BuiltIn) {
+		b.Hosts = map[string][]netip.Addr{"alias.com": addrs("127.0.0.1")}
+		b.Route = func(Target) (*Upstream, error) { return nil, nil }
+	})
+	for target, want := range map[string]int{
+		fmt.Sprintf("alias.com:%d", u.port): 403, fmt.Sprintf("127.0.0.1:%d", u.port): 403,
+		fmt.Sprintf("github.com:%d", u.port): 200, "github.com:443": 200,
+	} {
+		if got := w.client().status(head(target)); got != want {
+			t.Errorf("%s: status %d, want %d", target, got, want)
+		}
+	}
+	if seen := up.seen(); len(seen) > 0 {
+		t.Errorf("the upstream was reached: %q", seen)
+	}
+}
+
 func TestLeadsToTheUpstream(t *testing.T) {
 	t.Parallel()
 	s, err := NewServer(Config{})
@@ -165,7 +188,7 @@ func TestLeadsToTheUpstream(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := s.leadsTo(up, proxies, target, tt.addrs); got != tt.want {
+		if got := s.leadsTo(up, proxies, target, tt.addrs) || up.toItself(target, tt.addrs); got != tt.want {
 			t.Errorf("%s at %v: %v, want %v", tt.target, tt.addrs, got, tt.want)
 		}
 	}

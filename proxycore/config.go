@@ -48,7 +48,8 @@ type Config struct {
 	// Route, if non-nil, is asked instead of Upstream, once for each request that
 	// the filter admits by its name or address: the upstream to go through, or nil
 	// for a direct connection. An error answers the request with 502. It is called
-	// by many goroutines at once and must not block.
+	// by many goroutines at once and must not block. Upstream, if set as well, is what
+	// no direct connection may lead to, by whatever name: one of those Route gives.
 	Route func(Target) (*Upstream, error)
 
 	// HeadTimeout bounds the reading of the whole request head, from accept on.

@@ -108,6 +108,9 @@ func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (hop, *refus
 	if up != nil {
 		return c.chain(ctx, up, t, addrs)
 	}
+	if refused := c.s.checkDirect(ctx, t, addrs); refused != nil {
+		return hop{}, refused
+	}
 	conn, addr, err := c.s.dial(ctx, addrs, t.Port)
 	if err != nil {
 		c.s.log.Debug("dial failed", "target", t.String(), "err", err)

@@ -5,6 +5,7 @@ package main
 
 import (
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -39,6 +40,24 @@ func TestRunUpstreamSocketStays(t *testing.T) {
 				t.Errorf("%s: got %q, want the answer of the origin through the upstream; stderr:\n%s", path, got, p.stderr)
 			}
 			w.want(t, 1)
+		}
+	})
+}
+
+// TestRunUpstreamIsNotReachedDirectly: an exception of NO_PROXY that leads to the upstream is not made use of. A command
+// that spoke to the upstream itself could ask it for anything.
+func TestRunUpstreamIsNotReachedDirectly(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		v := &via{}
+		url := startVia(t, v, "tcp", "127.0.0.1:0")
+		addr := strings.TrimPrefix(url, "http://")
+		_, port, _ := net.SplitHostPort(addr)
+		args := []string{"run", "--sandbox", mode, "--allow", "alias.example:" + port + "," + addr, "--resolve", "alias.example=127.0.0.1", "--upstream", "env", "--"}
+		p := newProc(t, append(args, self(t, "connect", "alias.example:"+port)...)...)
+		p.cmd.Env = append(p.cmd.Env, "HTTPS_PROXY="+addr, "NO_PROXY=alias.example")
+		if got := p.start().finish(0); got != "403\n" || v.asked() != "" {
+			t.Errorf("got %q, and the upstream was asked for %q; want a refusal and nothing", got, v.asked())
 		}
 	})
 }

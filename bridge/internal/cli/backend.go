@@ -20,9 +20,8 @@ import (
 // backend is the proxy that a subcommand starts: the built-in one, which filters, alone or with
 // another one behind it.
 type backend struct {
-	upstream  *proxycore.Upstream                                 // nil: none, or route
+	upstream  *proxycore.Upstream                                 // nil: none
 	route     func(proxycore.Target) (*proxycore.Upstream, error) // nil: none
-	socket    *proxycore.Upstream                                 // the upstream of route, if it is at a Unix socket
 	launch    func(context.Context) (*proxycore.Handle, error)    // nil: no external proxy
 	chain     external.ChainOptions
 	ca        string            // PEM file of the external proxy's CA, if it was named
@@ -130,11 +129,11 @@ func (b *backend) useEnvironment(up upstreamSettings, cred *credentials, lookup 
 		}
 		b.hideSocket(value)
 	}
-	b.socket = environSocket()
+	b.upstream = environUpstream()
 	b.route = func(t proxycore.Target) (*proxycore.Upstream, error) {
 		u, err := route(t)
-		if u != nil && b.socket != nil {
-			u = b.socket // which start may have pinned
+		if u != nil && b.upstream != nil {
+			u = b.upstream // which is the same, but that start may have pinned it
 		}
 		if err == nil && u != nil && cred != nil {
 			u, err = u.WithCredentials(cred.user, cred.password)
@@ -157,15 +156,15 @@ func proxyVariable(entry string) (value string, ok bool) {
 	return "", false
 }
 
-// environSocket gives the upstream of the environment if it is at a Unix socket, and else nil. That the variables
-// can be used is known.
-func environSocket() *proxycore.Upstream {
+// environUpstream gives the upstream that the environment names. That the variables can be used is known.
+func environUpstream() *proxycore.Upstream {
 	for _, name := range []string{"https_proxy", "HTTPS_PROXY", "all_proxy", "ALL_PROXY"} { // the first one counts
 		if value, found := os.LookupEnv(name); found {
-			if u, err := proxycore.ParseUpstream(value); err == nil && strings.HasPrefix(u.String(), unixPrefix) {
-				return u
+			if !strings.Contains(value, "://") {
+				value = "http://" + value
 			}
-			break
+			u, _ := proxycore.ParseUpstream(value)
+			return u
 		}
 	}
 	return nil

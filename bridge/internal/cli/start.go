@@ -59,12 +59,8 @@ func (b *backend) start(ctx context.Context, built proxycore.BuiltIn) (*proxycor
 // pin has the command not put a socket of its own where the upstream's was, for which it would only have to
 // rename a directory, and be sent the credentials.
 func (b *backend) pin() (err error) {
-	switch {
-	case !b.conceal:
-	case b.upstream != nil:
+	if b.conceal && b.upstream != nil {
 		b.upstream, err = b.upstream.Pinned()
-	case b.socket != nil:
-		b.socket, err = b.socket.Pinned()
 	}
 	return err
 }
