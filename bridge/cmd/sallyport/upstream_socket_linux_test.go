@@ -21,7 +21,9 @@ func TestRunUpstreamSocketStays(t *testing.T) {
 		for _, args := range [][]string{{"--upstream", "LINK"}, {"--upstream", "env"}} {
 			w, v := startWitness(t, false), &via{user: "u", password: "s3cret"}
 			dir := t.TempDir()
-			if err := errors.Join(os.Mkdir(dir+"/own", 0o700), os.Mkdir(dir+"/links", 0o700), os.Symlink(dir+"/own/s", dir+"/links/s")); err != nil {
+			err := errors.Join(os.Mkdir(dir+"/own", 0o700), os.Mkdir(dir+"/links", 0o700), os.Symlink(dir+"/own/s", dir+"/links/s"),
+				os.WriteFile(dir+"/own/pid", nil, 0o600)) // so that the directory is in sight
+			if err != nil {
 				t.Fatal(err)
 			}
 			inURL := strings.Replace(startVia(t, v, "unix", dir+"/own/s"), "://", "://u:s3cret@", 1)
@@ -58,6 +60,38 @@ func TestRunUpstreamIsNotReachedDirectly(t *testing.T) {
 		p.cmd.Env = append(p.cmd.Env, "HTTPS_PROXY="+addr, "NO_PROXY=alias.example")
 		if got := p.start().finish(0); got != "403\n" || v.asked() != "" {
 			t.Errorf("got %q, and the upstream was asked for %q; want a refusal and nothing", got, v.asked())
+		}
+	})
+}
+
+// TestRunUpstreamSocketMadeAnew: when the upstream's proxy is started again while the command runs, its new socket is out of
+// sight, too, where the directory is for sockets alone.
+func TestRunUpstreamSocketMadeAnew(t *testing.T) {
+	t.Parallel()
+	each(t, func(t *testing.T, mode string) {
+		if mode == "none" {
+			t.Skip("there is no sandbox")
+		}
+		path := filepath.Join(t.TempDir(), "s")
+		l, err := net.Listen("unix", path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--upstream", "unix://"+path, "--",
+			"sh", "-c", `test -S "$0" && echo before; echo ready; read go; test -S "$0" && echo after; echo over`, path).start()
+		if got := p.line(); got != "ready" {
+			t.Errorf("got %q, want that the socket is not in sight", got)
+		}
+		l.Close() // removes it
+		if l, err = net.Listen("unix", path); err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		if _, err := p.stdin.Write([]byte("go\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got := p.finish(0); got != "over\n" {
+			t.Errorf("got %q, want that the new socket is not in sight", got)
 		}
 	})
 }

@@ -111,7 +111,7 @@ func (b *backend) useUpstream(up upstreamSettings, cred *credentials) error {
 // hideSocket has a sandbox not see the socket of an upstream, by which it would get past the filter.
 func (b *backend) hideSocket(text string) {
 	if u, err := url.Parse(text); err == nil && u.Scheme == "unix" {
-		b.hide = append(b.hide, u.Path) // without the credentials, which stand where a host does
+		b.hide = append(b.hide, socketCover(u.Path)) // without the credentials, which stand where a host does
 	}
 }
 
@@ -187,7 +187,7 @@ func (b *backend) useExternal(up upstreamSettings, cred *credentials, ext *exter
 		}
 		e.CABundle, e.Unfiltered = b.ca, true
 		if e.Socket != "" {
-			b.hide = append(b.hide, e.Socket)
+			b.hide = append(b.hide, socketCover(e.Socket))
 		}
 		b.launch = func(ctx context.Context) (*proxycore.Handle, error) { return external.Attach(ctx, e) }
 		return nil

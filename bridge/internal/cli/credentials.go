@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -104,4 +105,26 @@ func hiddenFile(name string) string {
 		return ""
 	}
 	return path
+}
+
+// socketCover is what to hide so that the socket at path is out of sight: its directory, where that holds nothing but
+// sockets, since one that the proxy makes anew would be in sight otherwise, and else the socket alone.
+func socketCover(path string) string {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return path
+	}
+	dir := filepath.Dir(real)
+	entries, err := os.ReadDir(dir)
+	if err != nil || slices.ContainsFunc(entries, func(e os.DirEntry) bool { return e.Type() != os.ModeSocket }) {
+		return path
+	}
+	here, _ := os.Getwd()
+	for _, needed := range []string{here, os.TempDir()} { // nothing could be run, or kept, in there
+		needed, err := filepath.EvalSymlinks(needed)
+		if rel, relErr := filepath.Rel(dir, needed); err == nil && relErr == nil && filepath.IsLocal(rel) {
+			return path
+		}
+	}
+	return dir
 }
