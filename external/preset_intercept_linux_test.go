@@ -173,3 +173,31 @@ func TestMitmdumpInterception(t *testing.T) {
 		t.Errorf("an unread tunnel: %v; want the origin's own certificate", err)
 	}
 }
+
+// Behind a filter that asks for addresses there is no name to compare a request in the clear with.
+func TestMitmdumpInTheClearBehindAFilter(t *testing.T) {
+	t.Parallel()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { io.WriteString(w, r.Host) })}
+	go s.Serve(l)
+	t.Cleanup(func() { s.Close() })
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	spec := presetSpec(t, "mitmdump", Policy{Unfiltered: true})
+	h := start(t, spec)
+	user, password := spec.Credentials()
+	for _, tt := range []struct {
+		host   string
+		status int
+	}{{"example.com:" + port, 200}, {l.Addr().String(), 200}, {"127.0.0.2:" + port, 421}, {"example.com:1", 421}} {
+		resp, _, c := ask(t, h, connectHead(l.Addr().String(), user, password))
+		if resp.StatusCode != http.StatusOK {
+			t.Fatalf("CONNECT = %d; want 200", resp.StatusCode)
+		}
+		if status, body, err := get(c, tt.host); status != tt.status || status == 200 && body != tt.host {
+			t.Errorf("Host: %s: %d %q %v; want %d", tt.host, status, body, err, tt.status)
+		}
+	}
+}

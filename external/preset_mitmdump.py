@@ -79,6 +79,10 @@ class Sallyport:
                     (socket.AF_INET, socket.SOCK_STREAM, 6, "", (str(a), port)) for a in addresses]
 
         self.resolve, loop.getaddrinfo = resolve, getaddrinfo
+        # mitmproxy loads a script anew when its file changes; this one is what it was at the start.
+        for script in ctx.master.addons.get("scriptloader").addons:
+            if script.reloadtask:
+                script.reloadtask.cancel()
         self.serving = True
 
     def done(self):
@@ -183,7 +187,7 @@ class Sallyport:
             flow.request.stream = False
             flow.response = refusal(flow, 405, "method_not_allowed")
             flow.response.headers["Allow"] = "CONNECT"
-        elif not within(tunnel, flow):
+        elif not within(tunnel, flow, self.policy.unfiltered):
             flow.request.stream = False
             flow.response = refusal(flow, 421, "host_not_allowed")
 
@@ -257,12 +261,15 @@ def hang_up(client):
             transport.writer.close()
 
 
-def within(tunnel, flow):
+def within(tunnel, flow, unfiltered):
     """Reports whether a request in a tunnel is for the tunnel's host and port."""
     hosts = flow.request.headers.get_all("host")
     if flow.request.authority:
         hosts.append(flow.request.authority)
     name = tunnel.name or (flow.client_conn.sni or "").lower().rstrip(".")
+    # A filter in front that looks names up itself asks for addresses, and has judged the one that is reached. Without
+    # TLS nothing says what name it was: any may be meant.
+    any_name = unfiltered and not name
     usual = 443 if flow.client_conn.tls else 80
     for text in hosts:
         try:
@@ -270,7 +277,7 @@ def within(tunnel, flow):
             host, address, port = split_authority(written)
         except (ValueError, Refused):
             return False
-        same = host == name if host else tunnel.address is not None and address == tunnel.address
+        same = any_name or host == name if host else tunnel.address is not None and address == tunnel.address
         if not same or port != tunnel.port:
             return False
     return bool(hosts) or flow.request.http_version == "HTTP/1.0"
