@@ -28,7 +28,9 @@ import (
 )
 
 const (
-	poll = 10 * time.Millisecond
+	// How long to wait before looking again whether the program listens; it doubles.
+	firstPoll = 5 * time.Millisecond
+	lastPoll  = 80 * time.Millisecond
 	// grace is how long a child may take to end once it was asked to.
 	grace = 200 * time.Millisecond
 	// refused is a target no policy admits: an address of the last, reserved block.
@@ -114,7 +116,8 @@ func (l *Launched) start(ctx context.Context) error {
 
 // ready waits until the program listens.
 func (l *Launched) ready(ctx context.Context, port int) error {
-	tick := time.NewTicker(poll)
+	wait := firstPoll
+	tick := time.NewTimer(wait)
 	defer tick.Stop()
 	exited := l.child.exited
 	if l.o.Faults.Has(WaitsForTheDead) {
@@ -128,6 +131,9 @@ func (l *Launched) ready(ctx context.Context, port int) error {
 			return fmt.Errorf("launcher: the program does not listen on port %d: %w", port, context.Cause(ctx))
 		case <-tick.C:
 		}
+		// The kernel's tables take milliseconds to read, the more so when every process of a machine does it.
+		wait = min(2*wait, lastPoll)
+		tick.Reset(wait)
 		if l.o.Faults.Has(ReadyOnConnect) {
 			if c, err := net.Dial("tcp", l.addr.String()); err == nil {
 				return c.Close()

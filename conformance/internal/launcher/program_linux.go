@@ -4,12 +4,14 @@
 package launcher
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -26,7 +28,8 @@ type program struct {
 	faults   refproxy.Faults
 	exited   chan struct{} // closed when the first process is gone, and with it, without faults, all of them
 	stopping chan struct{} // closed when it was asked to end
-	drained  chan struct{} // closed when everything it said was read
+	drained  chan struct{} // closed when everything it said before its end was read
+	mark     *os.File      // the pipe's other end: what comes behind the NUL in it was said after the end
 	once     sync.Once
 
 	mu   sync.Mutex
@@ -58,12 +61,10 @@ func run(o Options, scratch string, port int) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	p.cmd.Stdout, p.cmd.Stderr = w, w
+	p.cmd.Stdout, p.cmd.Stderr, p.mark = w, w, w
 	started := make(chan error)
 	go p.supervise(r, started)
-	err = <-started
-	w.Close()
-	if err != nil {
+	if err = <-started; err != nil {
 		r.Close()
 		return nil, err
 	}
@@ -93,6 +94,7 @@ func closeOnExec() {
 func (p *program) supervise(r io.Closer, started chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
+	defer p.mark.Close()
 	err := p.cmd.Start()
 	started <- err
 	if err != nil {
@@ -100,23 +102,29 @@ func (p *program) supervise(r io.Closer, started chan<- error) {
 	}
 	p.cmd.Wait()
 	close(p.exited)
+	if !p.faults.Has(PipeUnread) {
+		p.mark.Write([]byte{0})
+	}
 	if p.faults.Has(PipeUnread) {
 		r.Close()
 	}
 }
 
+// drain reads what the program says, to the last word of whoever holds the pipe.
 func (p *program) drain(r *os.File, log io.Writer) {
-	defer close(p.drained)
+	drained := sync.OnceFunc(func() { close(p.drained) })
+	defer drained()
 	defer r.Close()
 	buf := make([]byte, 32<<10)
 	for {
 		n, err := r.Read(buf)
-		if !p.faults.Has(WordsLost) {
-			log.Write(buf[:n])
-			p.mu.Lock()
-			p.said = append(p.said, buf[:n]...)
-			p.said = p.said[max(0, len(p.said)-1024):]
-			p.mu.Unlock()
+		text, end := buf[:n], bytes.IndexByte(buf[:n], 0)
+		if end >= 0 {
+			text = slices.Delete(text, end, end+1)
+		}
+		p.hear(text, log)
+		if end >= 0 {
+			drained()
 		}
 		if err != nil {
 			return
@@ -124,11 +132,20 @@ func (p *program) drain(r *os.File, log io.Writer) {
 	}
 }
 
+func (p *program) hear(text []byte, log io.Writer) {
+	if p.faults.Has(WordsLost) {
+		return
+	}
+	log.Write(text)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.said = append(p.said, text...)
+	p.said = p.said[max(0, len(p.said)-1024):]
+}
+
 // words are the end of what the program said, once it has ended.
 func (p *program) words() string {
-	if p.cmd.SysProcAttr.Cloneflags != 0 { // otherwise somebody may be left who could still say something
-		<-p.drained
-	}
+	<-p.drained
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return string(p.said)
