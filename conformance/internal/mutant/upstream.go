@@ -16,17 +16,19 @@ var (
 		"CONNECT-001*", "DENY-001*", "UPSTREAM-00*", "UPSTREAM-01[1-9]*", "UPSTREAM-02*",
 	}
 	slowChains = []string{"CONNECT-001*", "UPSTREAM-001*", "UPSTREAM-010*"}
+	// Of two connections to the origin the first is as likely to be looked at as the second.
+	countedChains = []string{"CONNECT-001*", "UPSTREAM-001*", "UPSTREAM-002*"}
 )
 
 func upstreamMutants() []Mutant {
-	return slices.Concat(chainMutants(), brokenMutants(), answerChainMutants(), loginMutants(), kindMutants(), unclaimedChainMutants())
+	twice := rows(countedChains, Mutant{Fault: ChainedTwice, Check: "UPSTREAM-001.tunnel", Kind: oracle.Upstream})
+	return slices.Concat(twice, chainMutants(), brokenMutants(), answerChainMutants(), loginMutants(), kindMutants(), unclaimedChainMutants())
 }
 
 func chainMutants() []Mutant {
 	return rows(chains,
 		Mutant{Fault: UpstreamIgnored, Check: "UPSTREAM-001.tunnel", Kind: oracle.OriginDial},
 		Mutant{Fault: UpstreamIgnored, Check: "UPSTREAM-021.tunnel", Kind: oracle.OriginDial},
-		Mutant{Fault: ChainedTwice, Check: "UPSTREAM-001.tunnel", Kind: oracle.Upstream},
 		Mutant{Fault: ChainHostWrong, Check: "UPSTREAM-001.request", Kind: oracle.Upstream},
 		Mutant{Fault: SecondDirect, Check: "UPSTREAM-002.names", Kind: oracle.OriginDial},
 		Mutant{Fault: PortsDirect, Check: "UPSTREAM-002.names", Kind: oracle.OriginDial},
