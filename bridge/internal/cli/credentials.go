@@ -58,7 +58,7 @@ func readCredentials(from setting) (credentials, error) {
 func readPrivate(name string) (string, error) {
 	f, err := os.Open(name)
 	if err != nil {
-		return "", fmt.Errorf("cannot be opened: %w", withoutPath(err))
+		return "", fmt.Errorf("cannot be opened: %w (a variable is written env:NAME)", withoutPath(err))
 	}
 	defer f.Close()
 	info, err := f.Stat()

@@ -98,7 +98,7 @@ func (s upstreamSettings) check() error {
 	}
 	if s.credentials.given() {
 		if !s.url.given() {
-			problems = append(problems, fmt.Errorf("%s needs --upstream, or upstream in a policy file", s.credentials.source))
+			problems = append(problems, fmt.Errorf("%s needs --upstream, or upstream in a policy file (--external-addr sends none)", s.credentials.source))
 		}
 		problems = append(problems, s.checkCredentials())
 	}

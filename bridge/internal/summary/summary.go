@@ -270,7 +270,7 @@ func (k key) askUpstream() string {
 	case k.status == 0:
 		return who + " gave no answer of a proxy: check that it runs, its address and its certificate"
 	case k.status == 407:
-		return who + ": it wants other credentials, see --upstream-credentials"
+		return who + ": it wants credentials, or other ones: --upstream with --upstream-credentials"
 	case k.status == 403:
 		return who + ": it does not allow this host"
 	}
