@@ -56,7 +56,7 @@ func Attach(ctx context.Context, e Existing) (*proxycore.Handle, error) {
 		err = (&probe{target: e.Probe}).ask(ctx, "the proxy", at)
 	}
 	if err == nil && !bundleExists(e.CABundle) {
-		err = fmt.Errorf("external: %w: the CA bundle %s of the proxy at %s does not exist or is empty; correct CABundle", ErrInvalidSpec, e.CABundle, at)
+		err = fmt.Errorf("external: %w: the CA bundle %s of the proxy at %s does not exist or is empty; correct its path (CABundle)", ErrInvalidSpec, e.CABundle, at)
 	}
 	if err != nil {
 		f.stop()

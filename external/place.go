@@ -104,7 +104,7 @@ func (s Spec) checkPlaceholders() error {
 		{portPlaceholder, !s.Socket, "there is no port with Socket; use " + socketPlaceholder},
 		{addrPlaceholder, !s.Socket, "there is no address with Socket; use " + socketPlaceholder},
 		{socketPlaceholder, s.Socket, "there is a socket only with Socket set"},
-		{configPlaceholder, s.Config != "", "there is no file without Config"},
+		{configPlaceholder, s.Config != "", "there is no configuration file (Config is empty)"},
 	} {
 		if !c.ok && s.uses(c.placeholder) {
 			return fmt.Errorf("external: %w: %s has nothing to stand for: %s, or write {%s} for the word itself", ErrInvalidSpec, c.placeholder, c.remedy, c.placeholder)

@@ -49,7 +49,7 @@ func renderPrivoxy(r *rendering) Spec {
 	config := privoxyHead
 	if u := r.upstream; u != nil {
 		if u.user != "" {
-			r.refuse("Upstream", "it cannot authenticate itself to an upstream")
+			r.refuse("Upstream", "it cannot authenticate itself to an upstream; take another preset, or an upstream that asks for nothing")
 		}
 		config += fmt.Sprintf("forward / %s\n", u.hostPort())
 	}

@@ -30,7 +30,7 @@ func parseUpstream(preset, raw string) (*upstream, error) {
 		return nil, nil
 	}
 	wrong := func(problem string) error {
-		return fmt.Errorf("external: preset %s: the upstream %s; write http://host:port or http://user:password@host:port", preset, problem)
+		return fmt.Errorf("external: preset %s: the upstream %s; write http://host:port, with user:password@ before the host where it asks for them", preset, problem)
 	}
 	u, err := url.Parse(raw)
 	switch {

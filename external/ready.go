@@ -77,7 +77,7 @@ func (p *process) awaitReady(ctx context.Context, r readiness) (endpoint, error)
 		ready := found.stranger == "" && found.at.valid() && bundleExists(r.bundle)
 		switch {
 		case found.exposed.IsValid() && !r.at.exposed:
-			return endpoint{}, fmt.Errorf("external: %w: %s listens on %s; configure it to listen on 127.0.0.1 only, or set AllowExposed", ErrExposed, p.name, found.exposed)
+			return endpoint{}, fmt.Errorf("external: %w: %s listens on %s; configure it to listen on 127.0.0.1 only, or, in Go, set AllowExposed", ErrExposed, p.name, found.exposed)
 		case strangers >= strangerPolls:
 			return endpoint{}, fmt.Errorf("external: %w: %s listens on %s, not %s; end it or choose another port%s",
 				ErrStranger, found.stranger, r.at, p.name, quoteOutput(p.out.lastLines()))
@@ -140,15 +140,15 @@ func (p *process) lateError(r readiness, last listening) error {
 	var missing string
 	switch {
 	case last.at.valid() && bundleExists(r.bundle):
-		missing = fmt.Sprintf("listens on %s, too late to be asked or without taking connections; raise StartTimeout", r.at)
+		missing = fmt.Sprintf("listens on %s, too late to be asked or without taking connections; in Go, raise StartTimeout", r.at)
 	case last.at.valid():
-		missing = fmt.Sprintf("listens, but the CA bundle %s does not exist; correct CABundle", r.bundle)
+		missing = fmt.Sprintf("listens, but the CA bundle %s does not exist; correct its path (CABundle)", r.bundle)
 	case last.unseen:
 		missing = fmt.Sprintf("has processes that may not be inspected, so that nobody can tell whether they listen on %s; run it as this user", r.at)
 	case r.at.socket != "":
-		missing = fmt.Sprintf("does not listen on %s; tell it the path with %s or %s, or raise StartTimeout", r.at, socketPlaceholder, socketVariable)
+		missing = fmt.Sprintf("does not listen on %s; tell it the path with %s or %s, or, in Go, raise StartTimeout", r.at, socketPlaceholder, socketVariable)
 	default:
-		missing = fmt.Sprintf("does not listen on %s; tell it the port with %s or %s, or raise StartTimeout", r.at, portPlaceholder, portVariable)
+		missing = fmt.Sprintf("does not listen on %s; tell it the port with %s or %s, or, in Go, raise StartTimeout", r.at, portPlaceholder, portVariable)
 	}
 	return fmt.Errorf("external: %w: after %v %s %s%s", ErrStartTimeout, r.limit, p.name, missing, quoteOutput(p.out.lastLines()))
 }
