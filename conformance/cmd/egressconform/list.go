@@ -41,7 +41,7 @@ func (a *app) printVersion(v string, asJSON bool) int {
 func (a *app) list(args []string) int {
 	f := a.flags("list")
 	asJSON := f.Bool("json", false, "print JSON")
-	patterns := f.StringArray("run", nil, "only checks whose id matches the `pattern`")
+	patterns := f.StringArray("run", nil, "only checks whose id matches the `pattern` (DENY-*, DENY-002.*)")
 	features := f.StringSlice("features", nil, "only checks that apply to a backend with these `features`")
 	known := f.Bool("features-known", false, "list the features instead")
 	policies := f.Bool("policies", false, "list the policies instead, for --fixed-policy")

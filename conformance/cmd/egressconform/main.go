@@ -47,7 +47,7 @@ func commands() []command {
 		{"run", "(--exec 'CMD…' | --launch 'CMD…' | --proxy URL --with 'CMD…' --fixed-policy P)", "run the suite", (*app).run},
 		{"baseline", "(as run)", "run it and print what fails, as a file for --baseline", (*app).baseline},
 		{"list", "", "list the checks", (*app).list},
-		{"explain", "ID…", "what a requirement says, why, and how the suite proves it", (*app).explain},
+		{"explain", "ID…", "what a requirement, or each of a pattern (DENY-*), says, why, and how the suite proves it", (*app).explain},
 		{"verify", "report.json…", "is the report complete and consistent?", (*app).verify},
 		{"selftest", "", "break the reference proxy in every known way and see that the suite notices", (*app).selftest},
 		{"version", "", "print the version", (*app).version},
