@@ -118,7 +118,8 @@ type Instance struct {
 	// dead. Nil when the backend cannot do it; needed for the feature DeathReport.
 	Kill func(ctx context.Context) error
 
-	// Done is closed when the proxy has died without being asked. Needed for the feature DeathReport.
+	// Done is closed when the proxy has died without being asked. Needed for the features DeathReport
+	// and Launcher.
 	Done <-chan struct{}
 
 	// Launch prepares a command that runs inside the backend's sandbox, needed for the feature
