@@ -43,5 +43,5 @@ func start(ctx context.Context, c conformance.Config) (*conformance.Instance, er
 	if err != nil {
 		return nil, err
 	}
-	return backend.External(ctx, c, spec)
+	return backend.Launched(ctx, c, spec)
 }

@@ -64,5 +64,5 @@ func startFront(ctx context.Context, c conformance.Config, upstream string) (*co
 	if err != nil {
 		return nil, err
 	}
-	return backend.External(ctx, c, spec)
+	return backend.Launched(ctx, c, spec)
 }
