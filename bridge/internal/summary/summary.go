@@ -271,6 +271,8 @@ func (k key) askUpstream() string {
 		return who + " gave no answer of a proxy: check that it runs, its address and its certificate"
 	case k.status == 407:
 		return who + ": it wants credentials, or other ones: --upstream with --upstream-credentials"
+	case k.status == 405 || k.status == 501:
+		return who + ": it knows no CONNECT; check that its address is that of a proxy that tunnels"
 	case k.status == 403:
 		return who + ": it does not allow this host"
 	}

@@ -85,6 +85,7 @@ func TestUpstreamFailures(t *testing.T) {
 		{proxycore.DialError, 0, "the upstream http://p:3128 gave no answer of a proxy"},
 		{proxycore.DialTimeout, 0, "the upstream http://p:3128 gave no answer in time"},
 		{proxycore.DialError, 407, "the upstream http://p:3128 answered 407: it wants credentials, or other ones: --upstream with --upstream-credentials"},
+		{proxycore.DialError, 501, "the upstream http://p:3128 answered 501: it knows no CONNECT; check that its address is that of a proxy that tunnels"},
 		{proxycore.DialError, 403, "the upstream http://p:3128 answered 403: it does not allow this host"},
 		{proxycore.DialError, 503, "the upstream http://p:3128 answered 503: see its own log"},
 		{proxycore.DNSError, 0, "check the name and the name server"},
