@@ -35,7 +35,7 @@ func TestBadInput(t *testing.T) {
 		{"unknown flag", []string{"run", "--alow", allowed}, "", 125, []string{"--alow", "--allow"}},
 		{"unknown sandbox", []string{"run", "--sandbox", "docker"}, "", 125, []string{"docker", "bwrap"}},
 		{"a later flag", []string{"run", "--transparent"}, "", 125, []string{"--transparent"}},
-		{"a later flag with a value", []string{"run", "--upstream", "http://proxy.corp.test:3128"}, "", 125, []string{"--upstream"}},
+		{"an upstream that is none", []string{"run", "--upstream", "proxy.corp.test:3128"}, "", 125, []string{"--upstream", "http://"}},
 		{"a pin that is no address", []string{"run", "--resolve", "github.com=elsewhere"}, "", 125, []string{"elsewhere"}},
 		{"unknown word", []string{"rnu"}, "", 2, []string{"rnu", "run"}},
 		{"bwrap argument about the network", []string{"run", "--allow", allowed, "--sandbox", "bwrap", "--bwrap-arg", "--share-net"}, "", 125, []string{"--share-net"}},
