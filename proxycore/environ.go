@@ -38,12 +38,13 @@ var (
 	noProxyVars = []string{"NO_PROXY", "no_proxy"}
 	// caVars are set to CABundle. In this order: OpenSSL and with it Python, Ruby
 	// and PHP, also Go, HTTPX, Cargo and uv; curl; git; Python's Requests; Node and Deno; Cargo;
-	// pip; AWS; Deno; gRPC; npm; Hex; Nix; gcloud. There is no variable for wget with
+	// pip; AWS; Deno; gRPC; npm; Hex; Nix; gcloud; httplib2. There is no variable for wget with
 	// GnuTLS, nor for PHP's curl extension.
 	caVars = []string{
 		"SSL_CERT_FILE", "CURL_CA_BUNDLE", "GIT_SSL_CAINFO", "REQUESTS_CA_BUNDLE", "NODE_EXTRA_CA_CERTS",
 		"CARGO_HTTP_CAINFO", "PIP_CERT", "AWS_CA_BUNDLE", "DENO_CERT", "GRPC_DEFAULT_SSL_ROOTS_FILE_PATH",
 		"npm_config_cafile", "HEX_CACERTS_PATH", "NIX_SSL_CERT_FILE", "CLOUDSDK_CORE_CUSTOM_CA_CERTS_FILE",
+		"HTTPLIB2_CA_CERTS",
 	}
 	// caRivals are removed where caVars are set: curl, for one, prefers the directory
 	// to SSL_CERT_FILE.

@@ -31,7 +31,7 @@ func (f *externalFlags) define(set *pflag.FlagSet) {
 	f.preset.define(set, "external", "start the proxy `NAME` behind the filter, and go through it: "+strings.Join(external.Presets(), ", "))
 	f.cmd.define(set, "external-cmd", "start the proxy `'CMD ARG...'` behind the filter; {port} or {socket} in it says where to listen. No shell sees it")
 	f.addr.define(set, "external-addr", "go through a proxy that runs already at `ADDR`: HOST:PORT or unix:///PATH")
-	f.ca.define(set, "external-ca", "have clients trust the CA in the PEM `FILE`, with which the proxy intercepts TLS (mitmdump's is found without this)")
+	f.ca.define(set, "external-ca", "have clients trust the CA in the PEM `FILE`, with which the proxy of --external-cmd or --external-addr intercepts TLS")
 	f.log.define(set, "external-log", "append what the started proxy prints to `FILE` (default: only its last lines are shown, if it fails)")
 	f.flows.define(set, "external-flows", "have mitmdump append what it reads, secrets included, to `FILE`, for mitmproxy to show")
 }
@@ -66,10 +66,15 @@ func (f *externalFlags) check(up upstreamSettings) error {
 		problems = append(problems, fmt.Errorf("%s each name a proxy; leave all but one out", strings.Join(named, " and ")))
 	case len(named) == 0 && f.ca.given():
 		problems = append(problems, fmt.Errorf("%s needs %s: it is the CA of that proxy", f.ca.flag, all))
+	case f.preset.given() && f.ca.given():
+		problems = append(problems, fmt.Errorf("%s means nothing with %s: mitmdump's CA is found without it, and the others open no TLS", f.ca.flag, f.preset.flag))
 	case len(named) == 0 && f.log.given():
 		problems = append(problems, fmt.Errorf("%s needs --external or --external-cmd: it is for the output of a proxy that is started", f.log.flag))
 	case f.addr.given() && f.log.given():
 		problems = append(problems, fmt.Errorf("%s means nothing with %s: who started that proxy has its output", f.log.flag, f.addr.flag))
+	}
+	if len(named) == 0 && !up.url.given() && up.lookup.given() {
+		problems = append(problems, fmt.Errorf("%s needs --upstream, %s: without another proxy names are looked up here", up.lookup.source, all))
 	}
 	if f.flows.given() && f.preset.value() != interceptor {
 		problems = append(problems, fmt.Errorf("%s needs --external %s: no other proxy here reads what it carries", f.flows.flag, interceptor))

@@ -79,6 +79,8 @@ func TestOtherProxiesRefused(t *testing.T) {
 
 		{"two external proxies", []string{"--external", "squid", "--external-cmd", "x " + secret}, "--external and --external-cmd each name a proxy"},
 		{"three external proxies", []string{"--external", "squid", "--external-cmd", "x", "--external-addr", "127.0.0.1:1"}, "--external and --external-cmd and --external-addr each"},
+		{"CA of a preset", []string{"--external", "mitmdump", "--external-ca", private}, "--external-ca means nothing with --external"},
+		{"lookup for nothing", []string{"--upstream-lookup", "here"}, "--upstream-lookup needs --upstream"},
 		{"CA of nothing", []string{"--external-ca", private}, "--external-ca needs --external"},
 		{"CA of an upstream", []string{"--upstream", up, "--external-ca", private}, "--external-ca needs --external"},
 		{"log of nothing", []string{"--external-log", "x"}, "--external-log needs --external or --external-cmd"},

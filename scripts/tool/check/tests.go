@@ -91,8 +91,9 @@ func backendSteps(t *tree) []step {
 			run: func(context.Context, *output) error { return err }}}
 	}
 	suites := &group{width: 3}
-	// Without -race: it starts hundreds of processes, and the race detector makes each start slow. What they run is
-	// tested with -race by the packages it belongs to.
+	// Without -race, as the suites that make a sandbox for every question: they start hundreds of processes, and the
+	// race detector makes each start slow. What they run is tested with -race by the packages it belongs to, and the
+	// proxy by the suites of builtin and socket.
 	mutants := step{name: "mutants", about: "every fault is caught by exactly the checks named for it", group: suites,
 		run: func(ctx context.Context, o *output) error {
 			return t.goTest(ctx, o, "-shuffle=on", "-timeout=8m", mutantDir)
@@ -102,7 +103,11 @@ func backendSteps(t *tree) []step {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
 		s := step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
 			run: func(ctx context.Context, o *output) error {
-				return t.goTest(ctx, o, append(raceFlag(o), "-count=1", "-timeout=8m", p)...)
+				args := []string{"-count=1", "-timeout=8m", p}
+				if !slices.Contains(longSuites, name) {
+					args = append(raceFlag(o), args...)
+				}
+				return t.goTest(ctx, o, args...)
 			}}
 		if slices.Contains(longSuites, name) {
 			long = append(long, s)
