@@ -130,6 +130,7 @@ var (
 	loopback  = regexp.MustCompile(`(127\.0\.0\.1|localhost|\[::1\]):([0-9]{5})\b`)
 	clock     = regexp.MustCompile(`\b[0-9]+(\.[0-9]+)?(ns|µs|ms|s)\b`)
 	directory = regexp.MustCompile(`/tmp/[A-Za-z0-9._-]+`)
+	checkout  = regexp.MustCompile(`/[A-Za-z0-9._/-]+(/conformance/backends/)`)
 	process   = regexp.MustCompile(`(pipe|socket|process|pid):?\[? ?[0-9]+\]?`)
 )
 
@@ -163,6 +164,7 @@ func steady(s string) string {
 	s = loopback.ReplaceAllString(s, "$1:PORT")
 	s = clock.ReplaceAllString(s, "N $2")
 	s = directory.ReplaceAllString(s, "/tmp/…")
+	s = checkout.ReplaceAllString(s, "/…$1")
 	return process.ReplaceAllString(s, "$1 N")
 }
 
