@@ -6,6 +6,8 @@ package conformance
 import (
 	"fmt"
 	"path"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/check"
@@ -36,8 +38,8 @@ func newOptions(opts []Option) options {
 	return o
 }
 
-// Select runs only the checks whose id matches one of the patterns, in the syntax of path.Match
-// ("DENY-*", "HOST-003.*"). A run that leaves checks out is partial at best; a pattern that matches no
+// Select runs only the checks that one of the patterns is for: the id of a check in the syntax of path.Match
+// ("DENY-00*.status"), or the name of a requirement ("HOST-003") or an area ("DENY"). A run that leaves checks out is partial at best; a pattern that matches no
 // check is an error.
 func Select(patterns ...string) Option {
 	return func(o *options) { o.patterns = append(o.patterns, patterns...) }
@@ -89,12 +91,19 @@ func (o options) selects(id string) bool {
 	if len(o.patterns) == 0 {
 		return true
 	}
-	for _, p := range o.patterns {
-		if ok, _ := path.Match(p, id); ok {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(o.patterns, func(p string) bool { return Matches(p, id) })
+}
+
+// Matches reports whether a pattern of [Select] is for the check with this id; false for one that is malformed.
+func Matches(pattern, id string) bool {
+	ok, _ := matches(pattern, id)
+	return ok
+}
+
+func matches(pattern, id string) (bool, error) {
+	ok, err := path.Match(pattern, id)
+	rest, cut := strings.CutPrefix(id, pattern)
+	return ok || cut && rest != "" && (rest[:1] == "." || rest[:1] == "-" && !strings.Contains(pattern, "-")), err
 }
 
 // check returns an error for a pattern that is none or matches nothing.
@@ -102,7 +111,7 @@ func (o options) check(all []check.Check) error {
 	for _, p := range o.patterns {
 		found := false
 		for _, c := range all {
-			ok, err := path.Match(p, c.ID)
+			ok, err := matches(p, c.ID)
 			if err != nil {
 				return fmt.Errorf("conformance: pattern %q: %w", p, err)
 			}

@@ -55,7 +55,7 @@ func (r *runFlags) add(f *pflag.FlagSet) {
 	f.StringSliceVar(&r.features, "features", nil, "`features` it claims beyond what its command line shows (list --features-known)")
 	f.StringVar(&r.name, "name", "", "`name` of the proxy in reports (default: its program)")
 	f.StringVar(&r.version, "version", "unversioned", "`version` of the proxy in reports")
-	f.StringArrayVar(&r.patterns, "run", nil, "run only checks whose id matches the `pattern` (DENY-*, DENY-002.*), several times if need be")
+	f.StringArrayVar(&r.patterns, "run", nil, "run only checks whose id matches the `pattern` (DENY, DENY-002, DENY-00*.status), several times if need be")
 	f.StringVar(&r.baseline, "baseline", "", "`file` with the checks it is known to fail; strict")
 	f.StringVar(&r.reportDir, "report-dir", "", "write the reports into the `directory`")
 	f.BoolVar(&r.json, "json", false, "print report.json on standard output and nothing else there")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"maps"
 	"os"
-	"path"
 	"slices"
 	"strings"
 	"text/tabwriter"
@@ -41,7 +40,7 @@ func (a *app) printVersion(v string, asJSON bool) int {
 func (a *app) list(args []string) int {
 	f := a.flags("list")
 	asJSON := f.Bool("json", false, "print JSON")
-	patterns := f.StringArray("run", nil, "only checks whose id matches the `pattern` (DENY-*, DENY-002.*)")
+	patterns := f.StringArray("run", nil, "only checks whose id matches the `pattern` (DENY, DENY-002, DENY-00*.status)")
 	features := f.StringSlice("features", nil, "only checks that apply to a backend with these `features`")
 	known := f.Bool("features-known", false, "list the features instead")
 	policies := f.Bool("policies", false, "list the policies instead, for --fixed-policy")
@@ -99,8 +98,7 @@ func choose(patterns []string, claims []conformance.Feature) ([]conformance.Chec
 	for _, c := range conformance.Catalog() {
 		match := len(patterns) == 0
 		for _, p := range patterns {
-			ok, _ := path.Match(p, c.ID)
-			match = match || ok
+			match = match || conformance.Matches(p, c.ID)
 		}
 		if len(claims) > 0 && (slices.ContainsFunc(c.Needs, func(f string) bool { return !has(f) }) || has(c.Unclaimed)) {
 			continue
@@ -189,9 +187,6 @@ func (a *app) explain(args []string) int {
 
 // explained finds the requirements an id or a pattern means.
 func explained(id string) ([]*requirement, error) {
-	if !strings.Contains(id, ".") && !strings.HasSuffix(id, "*") {
-		id += ".*"
-	}
 	checks, err := choose([]string{id}, nil)
 	if err != nil {
 		return nil, err
