@@ -64,10 +64,7 @@ func TestRunExternal(t *testing.T) {
 // each of them might lead past the filter.
 func TestRunExternalIsOutOfSight(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, mode string) {
-		if mode == "none" {
-			t.Skip("there is no sandbox")
-		}
+	eachSandbox(t, func(t *testing.T, mode string) {
 		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--",
 			"sh", "-c", `find "$TMPDIR" -type s -o -name 'sallyport-*' -path '*/p/*'; ls -A "$TMPDIR"/sallyport-*/p; echo over`).shortTemp().start()
 		if got := p.finish(0); got != "over\n" {
@@ -80,10 +77,7 @@ func TestRunExternalIsOutOfSight(t *testing.T) {
 // such as keys and passwords, for the next one.
 func TestRunExternalLeavesNothing(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, mode string) {
-		if mode == "none" {
-			t.Skip("there is no sandbox")
-		}
+	eachSandbox(t, func(t *testing.T, mode string) {
 		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--",
 			"sh", "-c", `mv "$TMPDIR"/sallyport-* "$TMPDIR"/kept; echo over`).shortTemp().start()
 		got, status := p.rest(), p.wait()

@@ -319,7 +319,17 @@ func modes(t *testing.T) []string {
 // each runs a subtest in every mode.
 func each(t *testing.T, f func(t *testing.T, mode string)) {
 	t.Helper()
-	for _, mode := range modes(t) {
+	eachOf(t, modes(t), f)
+}
+
+// eachSandbox runs a subtest in every mode that makes a sandbox.
+func eachSandbox(t *testing.T, f func(t *testing.T, mode string)) {
+	t.Helper()
+	eachOf(t, slices.DeleteFunc(modes(t), func(mode string) bool { return mode == "none" }), f)
+}
+
+func eachOf(t *testing.T, modes []string, f func(t *testing.T, mode string)) {
+	for _, mode := range modes {
 		t.Run(mode, func(t *testing.T) {
 			t.Parallel()
 			f(t, mode)

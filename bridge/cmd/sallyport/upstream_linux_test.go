@@ -225,10 +225,7 @@ func TestRunUpstreamFromEnvironment(t *testing.T) {
 // can be used from inside.
 func TestRunUpstreamSecretsAreOutOfSight(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, mode string) {
-		if mode == "none" {
-			t.Skip("there is no sandbox")
-		}
+	eachSandbox(t, func(t *testing.T, mode string) {
 		v := &via{user: "u", password: "s3cret"}
 		path := filepath.Join(t.TempDir(), "up.sock")
 		url := startVia(t, v, "unix", path)

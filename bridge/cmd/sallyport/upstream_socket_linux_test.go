@@ -68,10 +68,7 @@ func TestRunUpstreamIsNotReachedDirectly(t *testing.T) {
 // sight, too, where the directory is for sockets alone.
 func TestRunUpstreamSocketMadeAnew(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, mode string) {
-		if mode == "none" {
-			t.Skip("there is no sandbox")
-		}
+	eachSandbox(t, func(t *testing.T, mode string) {
 		path := filepath.Join(t.TempDir(), "s")
 		l, err := net.Listen("unix", path)
 		if err != nil {
