@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"fmt"
 	"os"
+	"time"
 
 	"github.com/sallyport-dev/sallyport/conformance"
 	"github.com/sallyport-dev/sallyport/proxycore"
@@ -21,6 +22,10 @@ func ChainFeatures(more ...conformance.Feature) conformance.FeatureSet {
 		conformance.UpstreamAuth)...)
 }
 
+// upstreamPatience is how long an upstream may take to open a tunnel: long enough for a busy machine, and shorter than
+// the default of 10 s, for which two checks of silent upstreams would wait.
+const upstreamPatience = 3 * time.Second
+
 // Chaining is BuiltIn for backends that go through an upstream where c has one.
 func Chaining(c conformance.Config) (proxycore.BuiltIn, error) {
 	up := c.Upstream
@@ -30,6 +35,7 @@ func Chaining(c conformance.Config) (proxycore.BuiltIn, error) {
 		return b, err
 	}
 	b.Upstream, err = upstream(up)
+	b.DialTimeout = upstreamPatience
 	return b, err
 }
 
