@@ -88,9 +88,7 @@ func (c *conn) serve() {
 	c.client.SetReadDeadline(time.Time{})
 	if t := c.request(head, rest); t != nil {
 		tunnel = true
-		// A goroutine of its own, because the stack that the request needed is
-		// several times what a tunnel needs, and a tunnel may idle for days.
-		go c.tunnel(t)
+		t.Start(c.tunnelOver) // no goroutine of ours is left: a tunnel may idle for days
 	}
 }
 
@@ -207,5 +205,5 @@ func (c *conn) giveUp() {
 
 // describe says for the log what a blocked Close waits for.
 func (c *conn) describe() string {
-	return fmt.Sprintf("connection of %s to %s (%s)", c.client.RemoteAddr(), c.target, stateNames[c.state])
+	return fmt.Sprintf("connection of %s to %s (%s)", c.rec.Client, c.target, stateNames[c.state])
 }

@@ -71,6 +71,7 @@ func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 			DownPrefix:   h.early,
 			IdleTimeout:  c.s.cfg.IdleTimeout,
 			TotalTimeout: c.s.cfg.TunnelTimeout,
+			Shared:       c.s.cfg.Dial != nil, // whoever made the connection may close it
 		})
 		var ok bool
 		if ok, refused = c.establish(filter, tunnel, h.addr); ok {
@@ -164,6 +165,9 @@ func (c *conn) establish(judgedBy *Filter, tunnel *relay.Tunnel, addr netip.Addr
 		}
 	}
 	c.relay, c.state = tunnel, stateTunnel
+	if c.s.release == nil {
+		c.s.release = relay.Keep()
+	}
 	return true, nil
 }
 
@@ -180,15 +184,17 @@ func (c *conn) judge(f *Filter) Decision {
 	return d
 }
 
-// tunnel is the goroutine of a connection that has been answered 200, until the
-// tunnel is over. From here on the client is sent nothing but the origin's bytes.
-func (c *conn) tunnel(t *relay.Tunnel) {
+// tunnelOver is called, in a goroutine, when the tunnel has ended.
+func (c *conn) tunnelOver(stats relay.Stats) {
 	defer func() { c.leave(recover()) }()
-	stats := t.Run()
 	c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down
 	c.s.mu.Lock()
 	c.rec.Reason = c.cutReason
 	c.s.mu.Unlock()
+	var p *relay.PanicError
+	if errors.As(stats.Err, &p) {
+		panic(p)
+	}
 	c.record()
 }
 

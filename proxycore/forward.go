@@ -21,6 +21,7 @@ import (
 type forwarder struct {
 	l    net.Listener
 	dial func(context.Context) (net.Conn, error)
+	hook bool            // dial is HandleConfig.Dial, which may close its connections
 	ctx  context.Context // ends the dials
 	stop context.CancelFunc
 	wg   sync.WaitGroup // the accept loop and the connections
@@ -44,7 +45,7 @@ func (p *proxy) forward(l net.Listener, o Listening) (detach func(), err error) 
 		l.Close()
 		return nil, err
 	}
-	f := &forwarder{l: l, dial: p.dial, tunnels: make(map[*relay.Tunnel]struct{})}
+	f := &forwarder{l: l, dial: p.dial, hook: p.c.Dial != nil, tunnels: make(map[*relay.Tunnel]struct{})}
 	f.ctx, f.stop = context.WithCancel(context.Background())
 	f.wg.Add(1)
 	go f.run()
@@ -88,7 +89,7 @@ func (f *forwarder) serve(client net.Conn) {
 		closeOrderly(client)
 		return
 	}
-	t := relay.New(client, upstream, relay.Options{})
+	t := relay.New(client, upstream, relay.Options{Shared: f.hook})
 	if !f.add(t) {
 		t.Close()
 		return

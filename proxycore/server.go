@@ -47,6 +47,7 @@ type Server struct {
 	err      error         // why the server ended by itself
 	late     error         // what it could not record while others ended it
 	changed  chan struct{} // closed at the next change that somebody waits for
+	release  func()        // of what tunnels share; nil before the first
 }
 
 // serving is one listener in service.
@@ -214,6 +215,12 @@ func (s *Server) end(err error) {
 // finish waits for everything that end has cut.
 func (s *Server) finish() {
 	s.wait(context.Background(), nil)
+	s.mu.Lock()
+	release := s.release
+	s.mu.Unlock()
+	if release != nil {
+		release()
+	}
 	if err := s.Err(); err != nil && s.onEnd != nil {
 		s.onEnd(err)
 	}

@@ -75,7 +75,14 @@ func putPipe(p *pipe, empty bool) {
 	p.close()
 }
 
-// closeIdlePipes leaves no descriptor behind once the last tunnel is over.
+// havePipes says whether there is anything for closeIdlePipes to close.
+func havePipes() bool {
+	pipes.mu.Lock()
+	defer pipes.mu.Unlock()
+	return len(pipes.idle) > 0
+}
+
+// closeIdlePipes leaves no descriptor behind when nothing is relayed.
 func closeIdlePipes() {
 	pipes.mu.Lock()
 	idle := pipes.idle

@@ -5,8 +5,8 @@
 
 package relay
 
-func (d *direction) moveRaw(bool) (handled bool, err error) { return false, nil }
+import "net"
 
-func (t *Tunnel) watchReset(*direction) error { return nil }
+func (r *direction) moveRaw(bool) (handled bool, err error) { return false, nil }
 
-func closeIdlePipes() {}
+func watchReset(net.Conn) error { return nil }

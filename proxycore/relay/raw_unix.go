@@ -50,8 +50,8 @@ func rawConn(c net.Conn) syscall.RawConn {
 
 // moveRaw moves the bytes through the descriptors; handled is false when the
 // connections are not of a kind that allows it.
-func (d *direction) moveRaw(splice bool) (handled bool, err error) {
-	m := &mover{d: d, src: rawConn(d.src), dst: rawConn(d.dst), splice: splice}
+func (r *direction) moveRaw(splice bool) (handled bool, err error) {
+	m := &mover{d: r, src: rawConn(r.src), dst: rawConn(r.dst), splice: splice}
 	if m.src == nil || m.dst == nil {
 		return false, nil
 	}
@@ -173,14 +173,11 @@ func cannotSplice(err error) bool {
 	return err == unix.EINVAL || err == unix.ENOSYS || err == unix.EPERM
 }
 
-// watchReset waits, after the end of d's stream, until the tunnel is over, and
-// returns an error if d.src is reset before. Without it a peer that half-closed
+// watchReset waits, after the end of src's stream, until the tunnel is over, and
+// returns an error if src is reset before. Without it a peer that half-closed
 // and then died would go unnoticed for as long as the other side is silent.
-func (t *Tunnel) watchReset(d *direction) error {
-	if t.o.form == formPortable {
-		return nil
-	}
-	raw := rawConn(d.src)
+func watchReset(src net.Conn) error {
+	raw := rawConn(src)
 	if raw == nil {
 		return nil
 	}

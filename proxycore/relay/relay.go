@@ -8,12 +8,32 @@
 // side becomes a reset on the other, so that a cut-off stream is never taken
 // for a complete one.
 //
-// On Linux bytes move between TCP and Unix stream connections inside the kernel
-// (splice). A pipe is taken only once a side has become readable and given back
-// as soon as it is drained, so that an idle tunnel holds two descriptors and no
-// buffer. Other Unix systems do the same with a pooled buffer. Anything else,
-// and any connection of another type, goes through the portable form, which
-// holds one buffer a direction.
+// # How, and why so
+//
+// On Linux a tunnel between TCP and Unix stream connections is a flow: its two
+// descriptors belong to a loop, one goroutine for each processor, which waits in an
+// epoll instance of its own and moves the bytes of all its flows. A goroutine for
+// each direction would move them as fast, but two stacks and two entries in Go's
+// network poller are most of what an idle tunnel costs, and idle is what most
+// tunnels are most of the time. The flow takes duplicates of the descriptors and
+// closes the connections, because Go's poller would otherwise go on being woken for
+// each byte that it is not concerned with.
+//
+// Few bytes are read and written. Where more comes than fits the buffer, they are
+// moved inside the kernel (splice), through a pipe that is taken when there is
+// something to read and given back when it is drained. So an idle flow
+// holds two descriptors, and neither pipe nor buffer; the pipes themselves are closed
+// after a second in which no loop had anything to do.
+//
+// A flow is locked while a loop or [Tunnel.Close] is at work on it. What epoll says
+// is only a hint that reading or writing is worth trying: whatever happens to a
+// connection is learned from the system calls on it.
+//
+// All other tunnels have a goroutine for each direction: connections of another
+// type (TLS), those that somebody else may close (Options.Shared), and other
+// systems. Between descriptors, bytes are spliced or copied there, too, with a pipe
+// or buffer that is taken once there is something to read. With nothing but the
+// methods of net.Conn, each direction holds a buffer.
 //
 // A connection whose orderly end may have to wait for its peer (TLS) should have
 // the method Cut(reset bool), which ends it at once. With reset the peer must not
@@ -24,8 +44,8 @@ package relay
 
 import (
 	"errors"
+	"fmt"
 	"net"
-	"sync/atomic"
 	"time"
 )
 
@@ -51,6 +71,10 @@ type Options struct {
 	// mean never.
 	TotalTimeout time.Duration
 
+	// Shared says that somebody else holds the connections, too, and may close one
+	// of them to end the tunnel, which then needs two goroutines.
+	Shared bool
+
 	// form lets the tests run every form on one system.
 	form form
 }
@@ -59,9 +83,10 @@ type Options struct {
 type form int
 
 const (
-	formBest     form = iota // the best this system and these connections have
-	formBuffer               // never splice
-	formPortable             // Read and Write of net.Conn only
+	formBest      form = iota // the best this system and these connections have
+	formGoroutine             // never a loop
+	formBuffer                // never splice either
+	formPortable              // Read and Write of net.Conn only
 )
 
 // Stats is the account of one tunnel.
@@ -75,54 +100,61 @@ type Stats struct {
 	Err error
 }
 
-// running counts the tunnels of the process; the last one closes the idle pipes.
-var running atomic.Int64
+// PanicError is the end of a tunnel in which a connection of a foreign type
+// panicked.
+type PanicError struct {
+	// Value is what it panicked with.
+	Value any
+	// Stack is where.
+	Stack []byte
+}
+
+// Error implements error.
+func (e *PanicError) Error() string {
+	return fmt.Sprintf("relay: panic: %v [in the relay]\n%s", e.Value, e.Stack)
+}
+
+// Keep has the relay keep what all tunnels of the process share, a few goroutines
+// and descriptors, until release is called, so that it need not be made anew for
+// each tunnel. Without tunnels and callers of Keep nothing is left of it.
+func Keep() (release func()) { return keep() }
 
 // Run is New and [Tunnel.Run].
 func Run(client, upstream net.Conn, o Options) Stats { return New(client, upstream, o).Run() }
 
-// New makes a tunnel that owns both connections. It does nothing before Run, but
-// Close may be called; one of the two must be.
+// New makes a tunnel that owns both connections. It does nothing before Run or
+// Start, but Close may be called; one of the three must be.
 func New(client, upstream net.Conn, o Options) *Tunnel {
-	t := &Tunnel{client: client, upstream: upstream, o: o}
-	t.up = direction{t: t, src: client, dst: upstream}
-	t.down = direction{t: t, src: upstream, dst: client}
-	t.left.Store(2)
-	return t
+	return &Tunnel{client: client, upstream: upstream, o: o}
 }
 
 // Close ends the tunnel at once: both peers see the end of the stream, whatever
-// is under way. Whoever closes the connections instead meets the relay at work on
-// them, and may leave a peer with a reset. Close does not wait for Run, which
-// gives [net.ErrClosed]. It is idempotent.
-func (t *Tunnel) Close() { t.end(net.ErrClosed, false) }
+// is under way. Whoever closes the connections instead, where [Options].Shared allows
+// it, meets the relay at work on them, and may leave a peer with a reset. Close does
+// not wait for the end of Run, which gives [net.ErrClosed]. It is idempotent.
+func (t *Tunnel) Close() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.cut(net.ErrClosed)
+}
 
-// Run relays until both directions have ended, one of them has failed, or a limit
-// is reached. It has closed both connections when it returns; no goroutine of its
-// is left then. Closing either connection from elsewhere ends it too. It may be
-// called once.
+// Run is Start, and waits for the end. A panic of a connection surfaces here.
 func (t *Tunnel) Run() Stats {
-	running.Add(1)
-	defer func() {
-		if running.Add(-1) == 0 {
-			closeIdlePipes()
-		}
-	}()
-	up, down := t.o.Prefix, t.o.DownPrefix
-	t.o.Prefix, t.o.DownPrefix = nil, nil // they must not outlive their delivery
-	stop := t.startLimits()
-	downDone := make(chan any, 1)
-	go t.carryDown(down, downDone)
-	panicked := t.carry(&t.up, up)
-	if p := <-downDone; panicked == nil {
-		panicked = p
+	ended := make(chan Stats, 1)
+	t.Start(func(s Stats) { ended <- s })
+	s := <-ended
+	var p *PanicError
+	if errors.As(s.Err, &p) {
+		panic(p)
 	}
-	stop()
-	t.end(nil, false)
-	if panicked != nil {
-		// A connection type of the caller's panicked. Let it surface in the
-		// caller's goroutine, where it can be recovered.
-		panic(panicked)
-	}
-	return Stats{Up: t.up.n.Load(), Down: t.down.n.Load(), Err: t.err}
+	return s
+}
+
+// Start relays until both directions have ended, one of them has failed, or a limit
+// is reached, and returns at once. It has closed both connections when done is
+// called, in a goroutine of its own, and nothing else of it is left then. It may be called once.
+func (t *Tunnel) Start(done func(Stats)) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begin(done)
 }

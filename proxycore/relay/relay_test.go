@@ -17,7 +17,7 @@ import (
 )
 
 // forms are all ways of moving bytes; every test of behaviour runs them all.
-var forms = map[string]form{"best": formBest, "buffer": formBuffer, "portable": formPortable}
+var forms = map[string]form{"best": formBest, "goroutine": formGoroutine, "buffer": formBuffer, "portable": formPortable}
 
 // halfCloser is what both TCP and Unix stream connections are.
 type halfCloser interface {
@@ -228,7 +228,7 @@ func TestResetStaysReset(t *testing.T) {
 
 func TestResetAfterHalfCloseIsSeen(t *testing.T) {
 	t.Parallel()
-	for _, form := range []form{formBest, formBuffer} {
+	for _, form := range []form{formBest, formGoroutine, formBuffer} {
 		w := start(t, "tcp", Options{form: form})
 		w.client.CloseWrite()
 		if _, err := io.ReadAll(w.origin); err != nil {
@@ -272,6 +272,7 @@ func TestSlowReaderHoldsTheSenderBack(t *testing.T) {
 func TestCloseFromOutside(t *testing.T) {
 	t.Parallel()
 	each(t, func(t *testing.T, network string, o Options) {
+		o.Shared = true
 		w := start(t, network, o)
 		io.WriteString(w.client, "x")
 		io.ReadFull(w.origin, make([]byte, 1))

@@ -4,144 +4,139 @@
 package relay
 
 import (
-	"errors"
-	"fmt"
-	"io"
+	"math"
 	"net"
-	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
 )
 
-// aLongTimeAgo is a deadline that wakes whoever waits on a connection.
-var aLongTimeAgo = time.Unix(1, 0)
-
-// Tunnel relays between two connections: the state that both directions share.
-// [New] makes one.
+// Tunnel relays between two connections. [New] makes one.
 type Tunnel struct {
-	client, upstream net.Conn
-	up, down         direction
-	o                Options
+	o Options
 
-	left atomic.Int32 // directions that have not reached the end of their stream
+	mu               sync.Mutex // guards the fields below; taken before a flow's
+	client, upstream net.Conn   // nil once there is a flow
+	flow             *flow      // what relays, one of these two
+	duplex           *duplex
+	done             func(Stats)
+	limit            *time.Timer // for both limits; nil if there is none
+	cutBy            error       // what ended the tunnel before it began
+	over             bool        // nothing is left to be limited
 
-	// Only kept up to date when there is an idle limit.
-	watchIdle bool
-	start     time.Time
-	active    atomic.Int64 // nanoseconds from start to the last byte
-
-	once sync.Once // guards err and the closing of both connections
-	err  error
+	start  time.Time    // set if there is a limit
+	active atomic.Int64 // nanoseconds from start to the last byte, if there is an idle limit
 }
 
-// direction is one half of a tunnel.
-type direction struct {
-	t        *Tunnel
-	src, dst net.Conn
-	n        atomic.Int64 // bytes delivered to dst
+// begin is Start. t.mu is held.
+func (t *Tunnel) begin(done func(Stats)) {
+	t.done = done
+	if t.cutBy != nil {
+		go t.finished(Stats{Err: t.cutBy})
+		return
+	}
+	if t.o.TotalTimeout > 0 || t.o.IdleTimeout > 0 {
+		t.start = time.Now()
+		left, _ := t.left()
+		t.limit = time.AfterFunc(left, t.checkLimits)
+	}
+	up, down := t.o.Prefix, t.o.DownPrefix
+	t.o.Prefix, t.o.DownPrefix = nil, nil // they must not outlive their delivery
+	if t.o.form == formBest && !t.o.Shared {
+		t.flow = newFlow(t, up, down)
+	}
+	if t.flow != nil {
+		t.client.Close()
+		t.upstream.Close()
+		t.client, t.upstream = nil, nil
+		t.flow.start()
+		return
+	}
+	t.duplex = newDuplex(t, up, down)
+	go t.duplex.run()
 }
 
-// delivered accounts for n bytes that dst has accepted.
-func (d *direction) delivered(n int) {
-	d.n.Add(int64(n))
-	if d.t.watchIdle {
-		d.t.active.Store(int64(time.Since(d.t.start)))
-	}
-}
-
-// carryDown is the goroutine of the downward direction.
-func (t *Tunnel) carryDown(prefix []byte, done chan<- any) { done <- t.carry(&t.down, prefix) }
-
-// carry moves d's bytes until its stream ends or the tunnel does. It returns
-// what a foreign connection type panicked with, after ending the tunnel.
-func (t *Tunnel) carry(d *direction, prefix []byte) (panicked any) {
-	defer func() {
-		if p := recover(); p != nil {
-			panicked = fmt.Sprintf("%v [in the relay]\n%s", p, debug.Stack())
-			t.end(fmt.Errorf("relay: panic: %v", p), true)
-		}
-	}()
-	if err := t.move(d, prefix); err != nil {
-		t.end(err, !errors.Is(err, net.ErrClosed))
-		return nil
-	}
-	if err := closeWrite(d.dst); err != nil {
-		t.end(err, !errors.Is(err, net.ErrClosed))
-		return nil
-	}
-	if t.left.Add(-1) == 0 {
-		// The other direction may be watching for a reset (see watchReset).
-		// Both connections are about to be closed: a deadline does no harm.
-		d.dst.SetReadDeadline(aLongTimeAgo)
-		return nil
-	}
-	if err := t.watchReset(d); err != nil {
-		t.end(err, true)
-	}
-	return nil
-}
-
-// move delivers the prefix, then everything that src sends.
-func (t *Tunnel) move(d *direction, prefix []byte) error {
-	if len(prefix) > 0 {
-		n, err := d.dst.Write(prefix)
-		d.delivered(n)
-		if err != nil {
-			return err
-		}
-	}
-	if t.o.form != formPortable {
-		if handled, err := d.moveRaw(t.o.form == formBest); handled {
-			return err
-		}
-	}
-	return d.movePortable()
-}
-
-// movePortable copies with nothing but the methods of net.Conn.
-func (d *direction) movePortable() error {
-	buf := buffers.Get().(*buffer)
-	defer buffers.Put(buf)
-	for {
-		n, err := d.src.Read(buf[:])
-		if n > 0 {
-			w, werr := d.dst.Write(buf[:n])
-			d.delivered(w)
-			if werr != nil {
-				return werr
-			}
-		}
-		if err == io.EOF {
-			return nil
-		}
-		if err != nil {
-			return err
-		}
+// cut ends the tunnel with an orderly end for both peers. t.mu is held.
+func (t *Tunnel) cut(err error) {
+	switch {
+	case t.flow != nil:
+		t.flow.cut(err)
+	case t.duplex != nil:
+		t.duplex.end(err, false)
+	case t.cutBy == nil:
+		t.cutBy = err
+		closeBoth(t.client, t.upstream, err, false)
 	}
 }
 
-// end closes both connections, once. With reset the peers see a reset instead
-// of an orderly end, so that neither mistakes what it has for the whole.
-func (t *Tunnel) end(err error, reset bool) {
-	t.once.Do(func() {
-		t.err = err
-		for _, c := range [...]net.Conn{t.client, t.upstream} {
-			if k, ok := c.(interface{ Cut(reset bool) }); ok && err != nil {
-				k.Cut(reset)
-				continue
-			}
-			if l, ok := c.(interface{ SetLinger(int) error }); ok && reset {
-				l.SetLinger(0)
-			}
-			if err != nil && !reset {
-				// With unread bytes in its queue a closed socket resets its peer.
-				// The FIN sent first lets the peer see the end of the stream.
-				closeWrite(c)
-			}
-			c.Close()
+// finished is called when nothing of the tunnel is left.
+func (t *Tunnel) finished(s Stats) {
+	t.mu.Lock()
+	t.over = true
+	if t.limit != nil {
+		t.limit.Stop()
+	}
+	done := t.done
+	t.mu.Unlock()
+	done(s)
+}
+
+// noteActivity notes that bytes have been delivered.
+func (t *Tunnel) noteActivity() {
+	if t.o.IdleTimeout > 0 {
+		t.active.Store(int64(time.Since(t.start)))
+	}
+}
+
+// checkLimits looks at the clock when the timer fires: moving the timer for every
+// chunk would cost more than moving the chunk.
+func (t *Tunnel) checkLimits() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.over {
+		return
+	}
+	left, err := t.left()
+	if left > 0 {
+		t.limit.Reset(left)
+		return
+	}
+	t.cut(err)
+}
+
+// left is the time to the next limit, and what ends the tunnel then.
+func (t *Tunnel) left() (left time.Duration, err error) {
+	age := time.Since(t.start)
+	left = math.MaxInt64
+	if t.o.TotalTimeout > 0 {
+		left, err = t.o.TotalTimeout-age, ErrTotal
+	}
+	if t.o.IdleTimeout > 0 {
+		if idle := t.o.IdleTimeout - (age - time.Duration(t.active.Load())); idle < left {
+			left, err = idle, ErrIdle
 		}
-	})
+	}
+	return left, err
+}
+
+// closeBoth closes both connections. With reset the peers see a reset instead of
+// an orderly end, so that neither mistakes what it has for the whole.
+func closeBoth(client, upstream net.Conn, err error, reset bool) {
+	for _, c := range [...]net.Conn{client, upstream} {
+		if k, ok := c.(interface{ Cut(reset bool) }); ok && err != nil {
+			k.Cut(reset)
+			continue
+		}
+		if l, ok := c.(interface{ SetLinger(int) error }); ok && reset {
+			l.SetLinger(0)
+		}
+		if err != nil && !reset {
+			// With unread bytes in its queue a closed socket resets its peer.
+			// The FIN sent first lets the peer see the end of the stream.
+			closeWrite(c)
+		}
+		c.Close()
+	}
 }
 
 // closeWrite ends c's outgoing stream. A connection that cannot be half-closed
@@ -153,46 +148,7 @@ func closeWrite(c net.Conn) error {
 	return c.Close()
 }
 
-// startLimits starts the timers that the options ask for and returns what stops
-// them.
-func (t *Tunnel) startLimits() (stop func()) {
-	var timers []*time.Timer
-	if t.o.TotalTimeout > 0 {
-		timers = append(timers, time.AfterFunc(t.o.TotalTimeout, func() { t.end(ErrTotal, false) }))
-	}
-	if t.o.IdleTimeout > 0 {
-		t.watchIdle, t.start = true, time.Now()
-		timers = append(timers, t.idleTimer(t.o.IdleTimeout))
-	}
-	return func() {
-		for _, timer := range timers {
-			timer.Stop()
-		}
-	}
-}
-
-// idleTimer ends the tunnel when limit has passed since the last byte. It is
-// one timer that looks at the clock when it fires, because moving a timer for
-// every chunk would cost more than moving the chunk.
-func (t *Tunnel) idleTimer(limit time.Duration) *time.Timer {
-	var mu sync.Mutex // orders the assignment of timer before its first use
-	mu.Lock()
-	defer mu.Unlock()
-	var timer *time.Timer
-	timer = time.AfterFunc(limit, func() {
-		mu.Lock()
-		defer mu.Unlock()
-		left := limit - (time.Since(t.start) - time.Duration(t.active.Load()))
-		if left <= 0 {
-			t.end(ErrIdle, false)
-			return
-		}
-		timer.Reset(left)
-	})
-	return timer
-}
-
-// buffer is what bytes pass through where they cannot be spliced.
+// buffer is what bytes pass through where they are not spliced.
 type buffer [32 << 10]byte
 
 var buffers = sync.Pool{New: func() any { return new(buffer) }}

@@ -1,0 +1,314 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"io"
+	"os"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// flow is a tunnel whose descriptors a loop takes care of.
+type flow struct {
+	t *Tunnel
+	l *loop
+
+	mu       sync.Mutex // held by whoever uses the descriptors
+	watched  bool       // the loop has them
+	over     bool       // they are closed
+	client   side
+	upstream side
+}
+
+// side is one connection of a flow, and the direction that begins there.
+type side struct {
+	f  *flow
+	fd int
+	to *side // where its bytes go
+
+	readable bool // there may be something to read
+	ending   bool // the end of its stream, or an error, is there or close behind
+	ended    bool // its stream is over, and the other side has been told
+	blocked  bool // it takes no more bytes at the moment
+	waits    bool // the loop hears of it when it does again
+	plenty   bool // so much comes that a pipe is worth its while
+	noPipe   bool // splice does not work here
+
+	// What has been read and not delivered is in one of these.
+	pipe   *pipe
+	inPipe int
+	buf    *buffer // that rest is a part of, nil for a prefix
+	rest   []byte
+
+	n int64 // bytes delivered
+}
+
+// newFlow takes the descriptors from the tunnel's connections, or gives nil when
+// they are not of a kind that has one, or there is no descriptor left.
+func newFlow(t *Tunnel, upPrefix, downPrefix []byte) *flow {
+	client, upstream := rawConn(t.client), rawConn(t.upstream)
+	if client == nil || upstream == nil {
+		return nil
+	}
+	l, err := useLoop()
+	if err != nil {
+		return nil
+	}
+	f := &flow{t: t, l: l}
+	f.client = side{f: f, fd: duplicate(client), to: &f.upstream, rest: upPrefix}
+	f.upstream = side{f: f, fd: duplicate(upstream), to: &f.client, rest: downPrefix}
+	if f.client.fd < 0 || f.upstream.fd < 0 {
+		f.abandon()
+		return nil
+	}
+	return f
+}
+
+// duplicate gives a descriptor of its own for the same connection, or -1.
+func duplicate(raw syscall.RawConn) int {
+	fd := -1
+	raw.Control(func(from uintptr) {
+		var err error
+		if fd, err = unix.FcntlInt(from, unix.F_DUPFD_CLOEXEC, 0); err != nil {
+			fd = -1
+		}
+	})
+	return fd
+}
+
+// abandon undoes newFlow.
+func (f *flow) abandon() {
+	for _, s := range []*side{&f.client, &f.upstream} {
+		if s.fd >= 0 {
+			unix.Close(s.fd)
+		}
+	}
+	leaveLoop()
+}
+
+// start delivers the prefixes and hands the flow to its loop.
+func (f *flow) start() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range []*side{&f.client, &f.upstream} {
+		if err := s.drain(); err != nil {
+			f.end(err, true)
+			return
+		}
+	}
+	f.client.waits, f.upstream.waits, f.watched = f.client.blocked, f.upstream.blocked, true
+	if err := f.l.add(&f.client, &f.upstream); err != nil {
+		f.end(err, false)
+	}
+}
+
+// interest is what the loop must hear of.
+func (s *side) interest() uint32 {
+	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
+	if s.waits {
+		events |= unix.EPOLLOUT
+	}
+	return events
+}
+
+// serve moves what can be moved after events on s. The events are only hints: one
+// may be left from a connection that had the descriptor before.
+func (f *flow) serve(l *loop, s *side, events uint32) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.over {
+		return
+	}
+	if events&unix.EPOLLOUT != 0 {
+		s.blocked = false
+	}
+	if events&^unix.EPOLLOUT != 0 {
+		s.readable = true
+	}
+	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+		s.ending = true
+	}
+	if s.ended && events&unix.EPOLLERR != 0 {
+		// Nobody reads here any more, so nobody else would notice that the peer is gone.
+		if code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
+			f.end(os.NewSyscallError("read", unix.Errno(code)), true)
+			return
+		}
+	}
+	for _, s := range []*side{s, s.to} {
+		if err := s.move(l); err != nil {
+			f.end(err, true)
+			return
+		}
+	}
+	if f.client.ended && f.upstream.ended {
+		f.end(nil, false)
+	}
+}
+
+// move takes from s and gives to the other side until there is nothing left, the
+// other side takes no more, or it is the turn of others.
+func (s *side) move(l *loop) error {
+	for range fairShare {
+		if err := s.drain(); err != nil || s.to.blocked || s.ended || !s.readable {
+			s.idle()
+			return err
+		}
+		n, err := s.fill()
+		switch {
+		case err == unix.EAGAIN:
+			s.readable = false
+		case err != nil:
+			return os.NewSyscallError("read", err)
+		case n == 0:
+			return s.finish()
+		}
+	}
+	if err := s.drain(); err != nil {
+		return err
+	}
+	if s.readable && !s.to.blocked {
+		l.again = append(l.again, s)
+	}
+	s.idle()
+	return nil
+}
+
+// finish passes the end of s's stream on. Where that is the end of the flow, the
+// connections are closed instead, which says the same.
+func (s *side) finish() error {
+	s.idle()
+	s.ended = true
+	if s.to.ended {
+		return nil
+	}
+	return os.NewSyscallError("shutdown", unix.Shutdown(s.to.fd, unix.SHUT_WR))
+}
+
+// fill reads what is there. Few bytes go through a buffer, as a pipe would take
+// one system call more; the pipe is for those who fill the buffer.
+func (s *side) fill() (n int, err error) {
+	if s.plenty && !s.noPipe {
+		if s.pipe == nil {
+			s.pipe = getPipe()
+		}
+		if s.pipe != nil {
+			n, err = s.pipe.fill(s.fd)
+			if !cannotSplice(err) {
+				s.inPipe = max(n, 0)
+				s.plenty = err == nil
+				return n, err
+			}
+			s.noPipe = true
+			s.idle()
+		}
+	}
+	s.buf = buffers.Get().(*buffer)
+	for {
+		n, err = unix.Read(s.fd, s.buf[:])
+		if err != unix.EINTR {
+			break
+		}
+	}
+	s.rest = s.buf[:max(n, 0)]
+	s.plenty = n == len(s.buf)
+	if n > 0 && !s.plenty && !s.ending {
+		s.readable = false // that was all: what comes from now on is a new event
+	}
+	return n, err
+}
+
+// drain gives what was read to the other side, as much of it as that takes.
+func (s *side) drain() error {
+	for !s.to.blocked && (len(s.rest) > 0 || s.inPipe > 0) {
+		var n int
+		var err error
+		if s.inPipe > 0 {
+			n, err = s.pipe.drain(s.to.fd, s.inPipe)
+		} else {
+			n, err = unix.Write(s.to.fd, s.rest)
+		}
+		switch {
+		case err == unix.EINTR:
+			continue
+		case err == unix.EAGAIN:
+			return s.to.block()
+		case err != nil:
+			return os.NewSyscallError("write", err)
+		case n == 0:
+			return io.ErrUnexpectedEOF
+		}
+		if s.inPipe > 0 {
+			s.inPipe -= n
+		} else {
+			s.rest = s.rest[n:]
+		}
+		s.n += int64(n)
+		s.f.t.noteActivity()
+	}
+	return nil
+}
+
+// block notes that s takes no more, and has the loop say when it does again. That
+// is asked for once: most flows never need it.
+func (s *side) block() error {
+	s.blocked = true
+	if s.waits || !s.f.watched {
+		return nil
+	}
+	s.waits = true
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.f.l.epoll, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}))
+}
+
+// idle gives back what s holds and does not need.
+func (s *side) idle() {
+	if s.pipe != nil && s.inPipe == 0 {
+		putPipe(s.pipe, true)
+		s.pipe = nil
+	}
+	if s.buf != nil && len(s.rest) == 0 {
+		buffers.Put(s.buf)
+		s.buf = nil
+	}
+}
+
+// cut ends the flow from outside.
+func (f *flow) cut(err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.end(err, false)
+}
+
+// end closes both connections, once, as Tunnel.end says. f.mu is held.
+func (f *flow) end(err error, reset bool) {
+	if f.over {
+		return
+	}
+	f.over = true
+	f.l.remove(&f.client, &f.upstream)
+	for _, s := range []*side{&f.client, &f.upstream} {
+		switch {
+		case reset:
+			unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+		case err != nil:
+			unix.Shutdown(s.fd, unix.SHUT_WR)
+		}
+		unix.Close(s.fd)
+		if s.pipe != nil {
+			putPipe(s.pipe, s.inPipe == 0)
+		}
+		if s.buf != nil {
+			buffers.Put(s.buf)
+		}
+		s.pipe, s.buf, s.rest = nil, nil, nil
+	}
+	stats := Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
+	go func() {
+		leaveLoop()
+		f.t.finished(stats)
+	}()
+}
