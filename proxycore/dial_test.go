@@ -213,7 +213,7 @@ func TestHostsOwnAddressNeedsAPattern(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		s.local.addrs[public] = true // as if an interface had it
+		s.local.addrs = map[netip.Addr]bool{public: true} // as if an interface had it
 		for _, target := range []Target{{Host: "github.com", Port: 443}, {Addr: public, Port: 443}} {
 			if got := s.checkLocal(s.filter, target, []netip.Addr{public}); got.Allowed != tt.allowed {
 				t.Errorf("allow %q: %v: %+v, want allowed %v", tt.allow, target, got, tt.allowed)

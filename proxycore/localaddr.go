@@ -14,20 +14,34 @@ import (
 // interfacesAge is how old the snapshot of the host's addresses may be.
 const interfacesAge = 10 * time.Second
 
-// localAddrs is a cached snapshot of the addresses of the host's interfaces.
+// localAddrs knows the addresses of the host's interfaces.
 type localAddrs struct {
-	log *slog.Logger
-
-	mu    sync.Mutex // guards the fields below
-	taken time.Time
-	addrs map[netip.Addr]bool
+	log   *slog.Logger
+	addrs map[netip.Addr]bool // further ones, for tests
 }
 
-// refresh takes a new snapshot. l.mu is held, or nobody else has l yet.
-func (l *localAddrs) refresh() error {
+// snapshot is of the addresses of the host's interfaces. There is one for the whole
+// process, because taking one costs more than everything else that a server needs.
+type snapshot struct {
+	mu    sync.Mutex // guards the fields below
+	taken time.Time
+	addrs map[netip.Addr]bool // not changed any more
+}
+
+var interfaces snapshot
+
+// latest gives the addresses, no older than interfacesAge. After an error the last
+// ones, if there are any, stay in force for as long again.
+func (s *snapshot) latest() (map[netip.Addr]bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.addrs != nil && time.Since(s.taken) <= interfacesAge {
+		return s.addrs, nil
+	}
 	list, err := net.InterfaceAddrs()
 	if err != nil {
-		return err
+		s.taken = time.Now()
+		return s.addrs, err
 	}
 	addrs := make(map[netip.Addr]bool, len(list))
 	for _, a := range list {
@@ -35,26 +49,21 @@ func (l *localAddrs) refresh() error {
 			addrs[p.Addr().Unmap().WithZone("")] = true
 		}
 	}
-	l.addrs, l.taken = addrs, time.Now()
-	return nil
+	s.addrs, s.taken = addrs, time.Now()
+	return addrs, nil
 }
 
 // has reports whether a belongs to this host. Loopback and the unspecified
 // address always do: connecting to the latter is connecting to oneself.
 func (l *localAddrs) has(a netip.Addr) bool {
-	if a.IsLoopback() || a.IsUnspecified() {
+	if a.IsLoopback() || a.IsUnspecified() || l.addrs[a] {
 		return true
 	}
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if time.Since(l.taken) > interfacesAge {
-		if err := l.refresh(); err != nil {
-			// The last snapshot stays in force; try again in a while.
-			l.taken = time.Now()
-			l.log.Warn("cannot list the host's addresses, using the last list", "err", err)
-		}
+	addrs, err := interfaces.latest()
+	if err != nil {
+		l.log.Warn("cannot list the host's addresses, using the last list", "err", err)
 	}
-	return l.addrs[a]
+	return addrs[a]
 }
 
 // checkLocal refuses what leads back to this proxy or, unless an address pattern

@@ -29,7 +29,7 @@ func ownPublic(t *testing.T) (*Server, *client, *world) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { s.Close() })
-	s.local.addrs[public] = true // as if an interface had it
+	s.local.addrs = map[netip.Addr]bool{public: true} // as if an interface had it
 	l := listen(t)
 	go s.Serve(l, Listening{})
 	c := dialProxy(t, l.Addr().String())
@@ -61,7 +61,7 @@ func TestZonesDoNotHideTheHostsAddresses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s.local.addrs[own] = true
+	s.local.addrs = map[netip.Addr]bool{own: true}
 	s.serving[&serving{addr: netip.MustParseAddrPort("[::1]:3128")}] = struct{}{}
 	f := allowing(t, "*:*", "[::1]:*")
 	for target, addr := range map[Target]netip.Addr{

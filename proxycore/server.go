@@ -86,7 +86,7 @@ func NewServer(cfg Config) (*Server, error) {
 
 		blockedAfter: blockedAfter,
 	}
-	if err := s.local.refresh(); err != nil {
+	if addrs, err := interfaces.latest(); addrs == nil {
 		return nil, fmt.Errorf("proxycore: list the host's addresses, which must not be reachable through the proxy: %w; let the process use netlink sockets", err)
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())

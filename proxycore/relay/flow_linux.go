@@ -261,7 +261,7 @@ func (s *side) block() error {
 		return nil
 	}
 	s.waits = true
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.f.l.epoll, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}))
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.f.l.fd, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}))
 }
 
 // idle gives back what s holds and does not need.

@@ -4,11 +4,11 @@
 package relay
 
 import (
-	"errors"
 	"fmt"
+	"os"
 	"runtime"
 	"sync"
-	"time"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,18 +16,19 @@ import (
 const (
 	// maxLoops bounds the loops of the process. One moves tens of gigabits a second.
 	maxLoops = 8
-	// idlePipesFor is how long a loop with nothing to do keeps its pipes.
-	idlePipesFor = time.Second
 	// fairShare is how many times a side is emptied before others have their turn.
 	fairShare = 16
 )
 
-// loop is one goroutine that moves the bytes of many flows. It waits in the
-// kernel, in an epoll instance of its own, which the descriptors are in from the
-// start of a flow to its end (edge triggered), so that waiting costs no system call.
+// loop is one goroutine that moves the bytes of many flows. Their descriptors are
+// in an epoll instance of its own from the start of a flow to its end (edge
+// triggered), so that waiting for one costs no system call. For the instance itself
+// it waits in Go's network poller, as for a connection: a thread that waited in
+// epoll_wait would have to be given a processor each time, which costs more than
+// what it then does.
 type loop struct {
-	epoll int
-	stop  int           // an eventfd: readable when the loop is to end
+	epoll *os.File
+	fd    int           // its descriptor, valid until the loop is ended
 	done  chan struct{} // closed when it has
 
 	mu    sync.Mutex
@@ -77,11 +78,8 @@ func leaveLoop() {
 // endLoops ends all loops. loops.mu is held.
 func endLoops() {
 	for _, l := range loops.all {
-		one := [8]byte{1}
-		unix.Write(l.stop, one[:])
+		l.epoll.Close()
 		<-l.done
-		unix.Close(l.epoll)
-		unix.Close(l.stop)
 	}
 	loops.all = nil
 	closeIdlePipes()
@@ -96,72 +94,54 @@ func keep() (release func()) {
 }
 
 func newLoop() (*loop, error) {
-	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	fd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("relay: epoll_create1: %w", err)
 	}
-	stop, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
-	if err == nil {
-		err = unix.EpollCtl(epoll, unix.EPOLL_CTL_ADD, stop, &unix.EpollEvent{Events: unix.EPOLLIN, Fd: int32(stop)})
-		if err != nil {
-			unix.Close(stop)
-		}
-	}
+	unix.SetNonblock(fd, true) // which has os.NewFile give it to the network poller
+	l := &loop{epoll: os.NewFile(uintptr(fd), "epoll"), fd: fd, done: make(chan struct{})}
+	raw, err := l.epoll.SyscallConn()
 	if err != nil {
-		unix.Close(epoll)
-		return nil, fmt.Errorf("relay: eventfd: %w", err)
+		l.epoll.Close()
+		return nil, fmt.Errorf("relay: epoll: %w", err)
 	}
-	l := &loop{epoll: epoll, stop: stop, done: make(chan struct{})}
-	go l.run()
+	go l.run(raw)
 	return l, nil
 }
 
 // run is the loop's goroutine.
-func (l *loop) run() {
+func (l *loop) run(raw syscall.RawConn) {
 	defer close(l.done)
 	var events [128]unix.EpollEvent
-	var sides [128]*side
-	for {
-		n, err := unix.EpollWait(l.epoll, events[:], l.patience())
-		if n == 0 && err == nil && len(l.again) == 0 {
-			closeIdlePipes()
-		}
-		ending := false
-		l.mu.Lock()
-		for i := range max(n, 0) {
-			fd := int(events[i].Fd)
-			ending = ending || fd == l.stop
-			sides[i] = nil
-			if fd < len(l.sides) {
-				sides[i] = l.sides[fd]
-			}
-		}
-		l.mu.Unlock()
-		if ending || err != nil && !errors.Is(err, unix.EINTR) {
-			return
-		}
+	var n int
+	look := func(fd uintptr) bool {
+		var err error
+		n, err = unix.EpollWait(int(fd), events[:], 0)
+		return n > 0 || err != nil || len(l.again) > 0
+	}
+	for raw.Read(look) == nil {
 		again := l.again
 		l.again = nil
-		for i := range max(n, 0) {
-			if s := sides[i]; s != nil {
-				s.f.serve(l, s, events[i].Events)
-			}
-		}
+		l.serve(events[:max(n, 0)])
 		for _, s := range again {
 			s.f.serve(l, s, unix.EPOLLIN)
 		}
 	}
 }
 
-// patience is for how many milliseconds there is nothing to do but wait.
-func (l *loop) patience() int {
-	switch {
-	case len(l.again) > 0:
-		return 0
-	case havePipes():
-		return int(idlePipesFor / time.Millisecond)
+// serve has the flows look at what happened.
+func (l *loop) serve(events []unix.EpollEvent) {
+	var sides [128]*side
+	l.mu.Lock()
+	for i, e := range events {
+		sides[i] = l.sides[e.Fd]
 	}
-	return -1
+	l.mu.Unlock()
+	for i, e := range events {
+		if s := sides[i]; s != nil {
+			s.f.serve(l, s, e.Events)
+		}
+	}
 }
 
 // add puts the two sides of a flow into the loop's care. From here on the loop
@@ -176,7 +156,7 @@ func (l *loop) add(sides ...*side) error {
 	}
 	l.mu.Unlock()
 	for _, s := range sides {
-		if err := unix.EpollCtl(l.epoll, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}); err != nil {
+		if err := unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}); err != nil {
 			l.remove(sides...)
 			return fmt.Errorf("relay: epoll_ctl: %w", err)
 		}

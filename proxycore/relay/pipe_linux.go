@@ -5,6 +5,7 @@ package relay
 
 import (
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -16,6 +17,8 @@ const (
 	maxPipes = 64
 	// maxIdlePipes bounds those kept for the next readable connection.
 	maxIdlePipes = 16
+	// idlePipesFor is how long those are kept when nobody uses any.
+	idlePipesFor = time.Second
 	// pipeSize is asked for, not required: an unprivileged user has a budget.
 	pipeSize = 256 << 10
 )
@@ -30,7 +33,9 @@ type pipe struct{ r, w int }
 var pipes struct {
 	mu   sync.Mutex
 	idle []*pipe
-	live int // idle and in use
+	live int         // idle and in use
+	used bool        // since reap looked the last time
+	reap *time.Timer // runs while there are idle pipes
 }
 
 // getPipe returns an empty pipe, or nil when the process has enough of them or
@@ -39,6 +44,7 @@ func getPipe() *pipe {
 	pipes.mu.Lock()
 	if n := len(pipes.idle); n > 0 {
 		p := pipes.idle[n-1]
+		pipes.used = true
 		pipes.idle = pipes.idle[:n-1]
 		pipes.mu.Unlock()
 		return p
@@ -67,6 +73,9 @@ func putPipe(p *pipe, empty bool) {
 	pipes.mu.Lock()
 	if empty && len(pipes.idle) < maxIdlePipes {
 		pipes.idle = append(pipes.idle, p)
+		if pipes.reap == nil {
+			pipes.reap = time.AfterFunc(idlePipesFor, reapPipes)
+		}
 		pipes.mu.Unlock()
 		return
 	}
@@ -75,11 +84,18 @@ func putPipe(p *pipe, empty bool) {
 	p.close()
 }
 
-// havePipes says whether there is anything for closeIdlePipes to close.
-func havePipes() bool {
+// reapPipes closes the idle pipes if none was used for a while.
+func reapPipes() {
 	pipes.mu.Lock()
-	defer pipes.mu.Unlock()
-	return len(pipes.idle) > 0
+	used := pipes.used
+	pipes.used = false
+	if used && pipes.reap != nil {
+		pipes.reap.Reset(idlePipesFor)
+	}
+	pipes.mu.Unlock()
+	if !used {
+		closeIdlePipes()
+	}
 }
 
 // closeIdlePipes leaves no descriptor behind when nothing is relayed.
@@ -87,6 +103,10 @@ func closeIdlePipes() {
 	pipes.mu.Lock()
 	idle := pipes.idle
 	pipes.idle = nil
+	if pipes.reap != nil {
+		pipes.reap.Stop()
+		pipes.reap = nil
+	}
 	pipes.live -= len(idle)
 	pipes.mu.Unlock()
 	for _, p := range idle {

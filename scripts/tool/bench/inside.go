@@ -137,7 +137,10 @@ func playMany(count string) error {
 		if err != nil {
 			return nil, err
 		}
-		return proxycore.BuiltIn{Config: proxycore.Config{Filter: f, MaxConns: 100}}.Start(context.Background())
+		// Each has a loopback address of its own, as each sandbox has. With one for all, most of the time would go to
+		// the kernel's search for a port of 127.0.0.1 that is free.
+		addr := netip.AddrFrom4([4]byte{127, 1 + byte(i>>16), byte(i >> 8), byte(i)}).String()
+		return proxycore.BuiltIn{Config: proxycore.Config{Filter: f, MaxConns: 100}, Addr: addr}.Start(context.Background())
 	}
 	// One first, for what the process needs once.
 	if h, err := one(0); err != nil || h.Close() != nil {

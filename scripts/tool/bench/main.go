@@ -36,13 +36,14 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "about a minute instead of half an hour: fewer rounds, shorter ones, fewer proxies")
 	only := flag.String("only", "", "parts to measure, separated by commas: setup,streams,idle,start,filter,many")
+	repeat := flag.Int("rounds", 0, "rounds of each measurement; 0 leaves it to -quick")
 	out := flag.String("out", "", "directory for the results; nothing but the table on standard output if empty")
 	peers := flag.String("proxies", "", "proxies to measure, separated by commas; all if empty")
 	bin := flag.String("bin", "", "directory with the programs goproxy and sallyport")
 	flag.Parse()
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	b := &bench{ctx: ctx, quick: *quick, goproxy: filepath.Join(*bin, "goproxy"), sallyport: filepath.Join(*bin, "sallyport"),
+	b := &bench{ctx: ctx, quick: *quick, repeat: *repeat, goproxy: filepath.Join(*bin, "goproxy"), sallyport: filepath.Join(*bin, "sallyport"),
 		data: &data{Values: map[string]map[string][]float64{}}}
 	if *only != "" {
 		b.only = strings.Split(*only, ",")

@@ -20,6 +20,7 @@ import (
 type bench struct {
 	ctx       context.Context
 	quick     bool
+	repeat    int
 	only      []string
 	tmp       string
 	goproxy   string // path of the program
@@ -163,6 +164,14 @@ func (b *bench) contenders() (all []contender, stop func(), err error) {
 	return all, stop, nil
 }
 
+// howOften is the number of rounds of a measurement.
+func (b *bench) howOften(quick, full int) int {
+	if b.repeat > 0 {
+		return b.repeat
+	}
+	return pick(b, quick, full)
+}
+
 // rounds measures every contender in turn, again and again, so that whatever disturbs the machine disturbs them all.
 func (b *bench) rounds(all []contender, n int, measure func(c contender) error) {
 	broken := map[string]bool{}
@@ -183,7 +192,7 @@ func (b *bench) rounds(all []contender, n int, measure func(c contender) error) 
 func (b *bench) setUps(all []contender, clients int) {
 	part := fmt.Sprintf("setup %d", clients)
 	warm, run := pick(b, 200*time.Millisecond, 500*time.Millisecond), pick(b, 700*time.Millisecond, 2*time.Second)
-	b.rounds(all, pick(b, 1, 7), func(c contender) error {
+	b.rounds(all, b.howOften(1, 7), func(c contender) error {
 		res, u, err := b.load(c.r, c.inside, "-kind", "setup", "-n", fmt.Sprint(clients), "-warm", warm.String(), "-run", run.String())
 		if err != nil {
 			return fmt.Errorf("%s: %w", part, err)
@@ -205,7 +214,7 @@ func (b *bench) setUps(all []contender, clients int) {
 func (b *bench) streams(all []contender, direction string, n int) {
 	part := fmt.Sprintf("%s %d", direction, n)
 	warm, run := pick(b, 200*time.Millisecond, 500*time.Millisecond), pick(b, 700*time.Millisecond, 2*time.Second)
-	b.rounds(all, pick(b, 1, 7), func(c contender) error {
+	b.rounds(all, b.howOften(1, 7), func(c contender) error {
 		res, u, err := b.load(c.r, c.inside, "-kind", direction, "-n", fmt.Sprint(n), "-warm", warm.String(), "-run", run.String())
 		if err != nil {
 			return fmt.Errorf("%s: %w", part, err)
@@ -221,7 +230,7 @@ func (b *bench) streams(all []contender, direction string, n int) {
 // idle measures what idle tunnels hold, each time in a fresh proxy.
 func (b *bench) idle(count int) {
 	part := fmt.Sprintf("idle %d", count)
-	for range pick(b, 1, 3) {
+	for range b.howOften(1, 3) {
 		for _, k := range kinds {
 			if err := b.idleOf(k, part, count); err != nil {
 				b.skip(part+" "+k.name, err)
@@ -290,7 +299,7 @@ func (b *bench) starts() {
 		"true: bwrap, full": {"bwrap", "--dev-bind", "/", "/", "--unshare-net", "--unshare-pid", "--unshare-user", "--proc", "/proc", "true"},
 	}
 	names := slices.Sorted(maps.Keys(commands))
-	for i := range pick(b, 5, 52) {
+	for i := range b.howOften(5, 50) + 2 {
 		for _, name := range names {
 			cmd := exec.CommandContext(b.ctx, commands[name][0], commands[name][1:]...)
 			cmd.Stderr = os.Stderr
@@ -310,7 +319,7 @@ func (b *bench) starts() {
 func (b *bench) insides() {
 	if b.wants("filter") {
 		for _, n := range []int{10, 100, 1000, 10_000, 100_000, 1_000_000} {
-			for range pick(b, 1, 3) {
+			for range b.howOften(1, 3) {
 				var f filterResult
 				if err := b.ask(&f, "filter", fmt.Sprint(n)); err != nil {
 					b.skip("filter", err)
@@ -322,7 +331,7 @@ func (b *bench) insides() {
 	}
 	if b.wants("many") {
 		for _, n := range []int{1250, 2500, 5000, 10_000} {
-			for range pick(b, 1, 3) {
+			for range b.howOften(1, 3) {
 				var m manyResult
 				if err := b.ask(&m, "many", fmt.Sprint(n)); err != nil {
 					b.skip("many", err)
