@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 // gate is the host's side of one sandbox: it takes the listener that the
@@ -180,7 +181,7 @@ func (g *gate) attach(fds []int) (detach func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("bridge: use the sandbox's listener: %w", err)
 	}
-	detach, err = g.h.Attach(l, g.listen)
+	detach, err = g.h.Attach(relay.Listener(l), g.listen)
 	if err != nil { // and l is closed
 		return nil, fmt.Errorf("bridge: attach the sandbox to the proxy: %w", err)
 	}

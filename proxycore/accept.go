@@ -10,6 +10,8 @@ import (
 	"net"
 	"syscall"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 // Bounds of the pause after an accept error that may pass.
@@ -137,6 +139,9 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 		return
 	}
 	s.conns[c] = struct{}{}
+	if s.release == nil {
+		s.release = relay.Keep()
+	}
 	c.refused = s.served >= s.cfg.MaxConns || sv.o.MaxConns > 0 && sv.served >= sv.o.MaxConns
 	if c.refused {
 		s.refused++

@@ -9,6 +9,8 @@ import (
 	"net"
 	"net/netip"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 // defaultStartTimeout bounds BuiltIn.Start.
@@ -122,5 +124,5 @@ func (b BuiltIn) listen(ctx context.Context) (net.Listener, error) {
 	if err != nil {
 		return nil, fmt.Errorf("proxycore: start the proxy: %w; choose another address or port (port 0 takes a free one)", err)
 	}
-	return l, nil
+	return relay.Listener(l), nil
 }

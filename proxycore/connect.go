@@ -165,9 +165,6 @@ func (c *conn) establish(judgedBy *Filter, tunnel *relay.Tunnel, addr netip.Addr
 		}
 	}
 	c.relay, c.state = tunnel, stateTunnel
-	if c.s.release == nil {
-		c.s.release = relay.Keep()
-	}
 	return true, nil
 }
 

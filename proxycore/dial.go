@@ -9,8 +9,9 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
-	"syscall"
 	"time"
+
+	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 const (
@@ -115,23 +116,13 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 
 // plainAttempt is an attempt without the hook.
 func plainAttempt(ctx context.Context, ap netip.AddrPort) dialed {
-	dialer := net.Dialer{Control: onlyTo(ap)}
-	// Not DialTCP: it binds the local end first, which costs a search for a port
-	// that is free for every destination, and runs out of ports much sooner.
-	conn, err := dialer.DialContext(ctx, "tcp", ap.String())
-	return dialed{conn, ap, err}
-}
-
-// onlyTo is a net.Dialer's Control, the last look at where a socket is about to
-// be connected: it lets only the checked address through.
-func onlyTo(checked netip.AddrPort) func(network, address string, c syscall.RawConn) error {
-	return func(_, address string, _ syscall.RawConn) error {
-		got, err := netip.ParseAddrPort(address)
-		if err != nil || got.Port() != checked.Port() || got.Addr().Unmap() != checked.Addr() {
-			return errDialPolicy
-		}
-		return nil
+	if ap.Addr() != ap.Addr().Unmap() {
+		return dialed{addr: ap, err: errDialPolicy} // only what was checked is unmapped
 	}
+	// No dialer that parses, resolves or races anything: what is connected to is this
+	// address and no other.
+	conn, err := relay.Dial(ctx, ap)
+	return dialed{conn, ap, err}
 }
 
 // dialOrder takes the first maxAttempts addresses, alternating between the two

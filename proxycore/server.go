@@ -47,7 +47,7 @@ type Server struct {
 	err      error         // why the server ended by itself
 	late     error         // what it could not record while others ended it
 	changed  chan struct{} // closed at the next change that somebody waits for
-	release  func()        // of what tunnels share; nil before the first
+	release  func()        // of what connections share; nil before the first
 }
 
 // serving is one listener in service.

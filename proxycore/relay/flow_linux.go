@@ -5,6 +5,7 @@ package relay
 
 import (
 	"io"
+	"net"
 	"os"
 	"sync"
 	"syscall"
@@ -15,10 +16,8 @@ import (
 // flow is a tunnel whose descriptors a loop takes care of.
 type flow struct {
 	t *Tunnel
-	l *loop
 
 	mu       sync.Mutex // held by whoever uses the descriptors
-	watched  bool       // the loop has them
 	over     bool       // they are closed
 	client   side
 	upstream side
@@ -27,7 +26,8 @@ type flow struct {
 // side is one connection of a flow, and the direction that begins there.
 type side struct {
 	f  *flow
-	fd int
+	l  *loop
+	fd int   // -1 before there is one
 	to *side // where its bytes go
 
 	readable bool // there may be something to read
@@ -50,22 +50,64 @@ type side struct {
 // newFlow takes the descriptors from the tunnel's connections, or gives nil when
 // they are not of a kind that has one, or there is no descriptor left.
 func newFlow(t *Tunnel, upPrefix, downPrefix []byte) *flow {
-	client, upstream := rawConn(t.client), rawConn(t.upstream)
-	if client == nil || upstream == nil {
+	if !adoptable(t.client) || !adoptable(t.upstream) {
 		return nil
 	}
-	l, err := useLoop()
-	if err != nil {
-		return nil
-	}
-	f := &flow{t: t, l: l}
-	f.client = side{f: f, fd: duplicate(client), to: &f.upstream, rest: upPrefix}
-	f.upstream = side{f: f, fd: duplicate(upstream), to: &f.client, rest: downPrefix}
-	if f.client.fd < 0 || f.upstream.fd < 0 {
-		f.abandon()
+	f := &flow{t: t}
+	f.client = side{f: f, fd: -1, to: &f.upstream, rest: upPrefix}
+	f.upstream = side{f: f, fd: -1, to: &f.client, rest: downPrefix}
+	f.mu.Lock() // loops may have something to say as soon as they know of it
+	defer f.mu.Unlock()
+	if !f.client.adopt(t.client) || !f.upstream.adopt(t.upstream) {
+		f.over = true
+		go leaveLoops(f.release(false, false))
 		return nil
 	}
 	return f
+}
+
+func adoptable(c net.Conn) bool {
+	_, isSock := c.(*sock)
+	return isSock || rawConn(c) != nil
+}
+
+// adopt makes c's descriptor, or a duplicate of it, the side's own, and closes c.
+func (s *side) adopt(c net.Conn) bool {
+	if c, ok := c.(*sock); ok {
+		return c.handOver(s)
+	}
+	fd := duplicate(rawConn(c))
+	if fd < 0 {
+		return false
+	}
+	l, err := useLoop()
+	if err != nil {
+		unix.Close(fd)
+		return false
+	}
+	s.fd, s.l = fd, l
+	if err := l.add(fd, interest(false), s); err != nil {
+		s.fd = -1
+		unix.Close(fd)
+		go leaveLoops(1)
+		return false
+	}
+	c.Close() // so that Go's network poller does not hear of it any more
+	return true
+}
+
+// start delivers the prefixes; what comes from the connections, the loops see to.
+func (f *flow) start() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, s := range []*side{&f.client, &f.upstream} {
+		if f.over {
+			return
+		}
+		if err := s.drain(); err != nil {
+			f.end(err, true)
+		}
+	}
 }
 
 // duplicate gives a descriptor of its own for the same connection, or -1.
@@ -80,44 +122,9 @@ func duplicate(raw syscall.RawConn) int {
 	return fd
 }
 
-// abandon undoes newFlow.
-func (f *flow) abandon() {
-	for _, s := range []*side{&f.client, &f.upstream} {
-		if s.fd >= 0 {
-			unix.Close(s.fd)
-		}
-	}
-	leaveLoop()
-}
-
-// start delivers the prefixes and hands the flow to its loop.
-func (f *flow) start() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, s := range []*side{&f.client, &f.upstream} {
-		if err := s.drain(); err != nil {
-			f.end(err, true)
-			return
-		}
-	}
-	f.client.waits, f.upstream.waits, f.watched = f.client.blocked, f.upstream.blocked, true
-	if err := f.l.add(&f.client, &f.upstream); err != nil {
-		f.end(err, false)
-	}
-}
-
-// interest is what the loop must hear of.
-func (s *side) interest() uint32 {
-	events := uint32(unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET)
-	if s.waits {
-		events |= unix.EPOLLOUT
-	}
-	return events
-}
-
-// serve moves what can be moved after events on s. The events are only hints: one
-// may be left from a connection that had the descriptor before.
-func (f *flow) serve(l *loop, s *side, events uint32) {
+// ready moves what can be moved after events on s.
+func (s *side) ready(l *loop, events uint32) {
+	f := s.f
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.over {
@@ -155,17 +162,17 @@ func (f *flow) serve(l *loop, s *side, events uint32) {
 func (s *side) move(l *loop) error {
 	for range fairShare {
 		if err := s.drain(); err != nil || s.to.blocked || s.ended || !s.readable {
-			s.idle()
+			s.idle(l)
 			return err
 		}
-		n, err := s.fill()
+		n, err := s.fill(l)
 		switch {
 		case err == unix.EAGAIN:
 			s.readable = false
 		case err != nil:
 			return os.NewSyscallError("read", err)
 		case n == 0:
-			return s.finish()
+			return s.finish(l)
 		}
 	}
 	if err := s.drain(); err != nil {
@@ -174,14 +181,14 @@ func (s *side) move(l *loop) error {
 	if s.readable && !s.to.blocked {
 		l.again = append(l.again, s)
 	}
-	s.idle()
+	s.idle(l)
 	return nil
 }
 
 // finish passes the end of s's stream on. Where that is the end of the flow, the
 // connections are closed instead, which says the same.
-func (s *side) finish() error {
-	s.idle()
+func (s *side) finish(l *loop) error {
+	s.idle(l)
 	s.ended = true
 	if s.to.ended {
 		return nil
@@ -191,7 +198,7 @@ func (s *side) finish() error {
 
 // fill reads what is there. Few bytes go through a buffer, as a pipe would take
 // one system call more; the pipe is for those who fill the buffer.
-func (s *side) fill() (n int, err error) {
+func (s *side) fill(l *loop) (n int, err error) {
 	if s.plenty && !s.noPipe {
 		if s.pipe == nil {
 			s.pipe = getPipe()
@@ -204,12 +211,15 @@ func (s *side) fill() (n int, err error) {
 				return n, err
 			}
 			s.noPipe = true
-			s.idle()
+			s.idle(l)
 		}
 	}
-	s.buf = buffers.Get().(*buffer)
+	if s.buf = l.spare; s.buf == nil {
+		s.buf = new(buffer)
+	}
+	l.spare = nil
 	for {
-		n, err = unix.Read(s.fd, s.buf[:])
+		n, err = syscall.Read(s.fd, s.buf[:])
 		if err != unix.EINTR {
 			break
 		}
@@ -230,7 +240,7 @@ func (s *side) drain() error {
 		if s.inPipe > 0 {
 			n, err = s.pipe.drain(s.to.fd, s.inPipe)
 		} else {
-			n, err = unix.Write(s.to.fd, s.rest)
+			n, err = syscall.Write(s.to.fd, s.rest)
 		}
 		switch {
 		case err == unix.EINTR:
@@ -257,22 +267,21 @@ func (s *side) drain() error {
 // is asked for once: most flows never need it.
 func (s *side) block() error {
 	s.blocked = true
-	if s.waits || !s.f.watched {
+	if s.waits {
 		return nil
 	}
 	s.waits = true
-	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(s.f.l.fd, unix.EPOLL_CTL_MOD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}))
+	return watchWrites(s.l, s.fd)
 }
 
 // idle gives back what s holds and does not need.
-func (s *side) idle() {
+func (s *side) idle(l *loop) {
 	if s.pipe != nil && s.inPipe == 0 {
 		putPipe(s.pipe, true)
 		s.pipe = nil
 	}
 	if s.buf != nil && len(s.rest) == 0 {
-		buffers.Put(s.buf)
-		s.buf = nil
+		l.spare, s.buf, s.rest = s.buf, nil, nil
 	}
 }
 
@@ -289,26 +298,34 @@ func (f *flow) end(err error, reset bool) {
 		return
 	}
 	f.over = true
-	f.l.remove(&f.client, &f.upstream)
+	users := f.release(reset, err != nil && !reset)
+	stats := Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
+	go func() {
+		leaveLoops(users)
+		f.t.finished(stats)
+	}()
+}
+
+// release closes the descriptors and gives back everything else, but for the uses
+// of the loops, which it counts. f.mu is held.
+func (f *flow) release(reset, fin bool) (users int) {
 	for _, s := range []*side{&f.client, &f.upstream} {
+		if s.fd < 0 {
+			continue
+		}
+		s.l.replace(s.fd, nil)
 		switch {
 		case reset:
 			unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
-		case err != nil:
+		case fin:
 			unix.Shutdown(s.fd, unix.SHUT_WR)
 		}
 		unix.Close(s.fd)
 		if s.pipe != nil {
 			putPipe(s.pipe, s.inPipe == 0)
 		}
-		if s.buf != nil {
-			buffers.Put(s.buf)
-		}
 		s.pipe, s.buf, s.rest = nil, nil, nil
+		users++
 	}
-	stats := Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
-	go func() {
-		leaveLoop()
-		f.t.finished(stats)
-	}()
+	return users
 }

@@ -31,21 +31,28 @@ type loop struct {
 	fd    int           // its descriptor, valid until the loop is ended
 	done  chan struct{} // closed when it has
 
-	mu    sync.Mutex
-	sides []*side // by descriptor; nil where there is none
+	mu      sync.Mutex
+	watched []watched // by descriptor; nil where there is none
 
 	again []*side // those that had their share, and have more; the loop's own
+	spare *buffer // for the next read; the loop's own
+}
+
+// watched is what a loop watches a descriptor for. What ready is told is a hint only:
+// it may be left from a connection that had the descriptor before.
+type watched interface {
+	ready(l *loop, events uint32)
 }
 
 // loops are those of the process. They run as long as somebody needs them.
 var loops struct {
 	mu    sync.Mutex // held while loops are started and ended
-	users int        // flows, and callers of keep
+	users int        // connections, and callers of keep
 	all   []*loop
 	next  int
 }
 
-// useLoop counts a user, and gives the loop for its next flow. There is an error
+// useLoop counts a user, and gives a loop for it. There is an error
 // when the process may have no more descriptors.
 func useLoop() (*loop, error) {
 	loops.mu.Lock()
@@ -65,12 +72,13 @@ func useLoop() (*loop, error) {
 	return loops.all[loops.next%len(loops.all)], nil
 }
 
-// leaveLoop is the end of a user. With the last one the loops end, and nothing of
-// them is left when it returns. It must not be called by a loop.
-func leaveLoop() {
+// leaveLoops is the end of n users. With the last one the loops end, and nothing of
+// them is left when it returns. It must not be called by a loop, nor with a lock
+// that a loop may wait for.
+func leaveLoops(n int) {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
-	if loops.users--; loops.users == 0 {
+	if loops.users -= n; loops.users == 0 {
 		endLoops()
 	}
 }
@@ -90,7 +98,7 @@ func keep() (release func()) {
 	loops.mu.Lock()
 	loops.users++
 	loops.mu.Unlock()
-	return sync.OnceFunc(leaveLoop)
+	return sync.OnceFunc(func() { leaveLoops(1) })
 }
 
 func newLoop() (*loop, error) {
@@ -124,54 +132,59 @@ func (l *loop) run(raw syscall.RawConn) {
 		l.again = nil
 		l.serve(events[:max(n, 0)])
 		for _, s := range again {
-			s.f.serve(l, s, unix.EPOLLIN)
+			s.ready(l, unix.EPOLLIN)
 		}
 	}
 }
 
-// serve has the flows look at what happened.
+// serve tells those concerned what happened.
 func (l *loop) serve(events []unix.EpollEvent) {
-	var sides [128]*side
+	var concerned [128]watched
 	l.mu.Lock()
 	for i, e := range events {
-		sides[i] = l.sides[e.Fd]
+		concerned[i] = l.watched[e.Fd]
 	}
 	l.mu.Unlock()
 	for i, e := range events {
-		if s := sides[i]; s != nil {
-			s.f.serve(l, s, e.Events)
+		if w := concerned[i]; w != nil {
+			w.ready(l, e.Events)
 		}
 	}
 }
 
-// add puts the two sides of a flow into the loop's care. From here on the loop
-// may serve them.
-func (l *loop) add(sides ...*side) error {
-	l.mu.Lock()
-	for _, s := range sides {
-		for s.fd >= len(l.sides) {
-			l.sides = append(l.sides, make([]*side, max(64, len(l.sides)))...)
-		}
-		l.sides[s.fd] = s
+// interest is what to watch a descriptor for. Few connections ever are so full that
+// it matters when they take bytes again.
+func interest(writes bool) uint32 {
+	if writes {
+		return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | unix.EPOLLOUT
 	}
+	return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+}
+
+// add begins to watch a descriptor. w may be told of events before it returns.
+func (l *loop) add(fd int, events uint32, w watched) error {
+	l.mu.Lock()
+	for fd >= len(l.watched) {
+		l.watched = append(l.watched, make([]watched, max(64, len(l.watched)))...)
+	}
+	l.watched[fd] = w
 	l.mu.Unlock()
-	for _, s := range sides {
-		if err := unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, s.fd, &unix.EpollEvent{Events: s.interest(), Fd: int32(s.fd)}); err != nil {
-			l.remove(sides...)
-			return fmt.Errorf("relay: epoll_ctl: %w", err)
-		}
+	if err := unix.EpollCtl(l.fd, unix.EPOLL_CTL_ADD, fd, &unix.EpollEvent{Events: events, Fd: int32(fd)}); err != nil {
+		l.replace(fd, nil)
+		return os.NewSyscallError("epoll_ctl", err)
 	}
 	return nil
 }
 
-// remove forgets sides whose descriptors are about to be closed, which takes them
-// out of the epoll instance, too.
-func (l *loop) remove(sides ...*side) {
+// replace gives a descriptor's events to w from now on, or, with nil, to nobody:
+// it is about to be closed, which takes it out of the epoll instance, too.
+func (l *loop) replace(fd int, w watched) {
 	l.mu.Lock()
-	for _, s := range sides {
-		if l.sides[s.fd] == s {
-			l.sides[s.fd] = nil
-		}
-	}
+	l.watched[fd] = w
 	l.mu.Unlock()
+}
+
+// watchWrites watches a descriptor for taking bytes, too.
+func watchWrites(l *loop, fd int) error {
+	return os.NewSyscallError("epoll_ctl", unix.EpollCtl(l.fd, unix.EPOLL_CTL_MOD, fd, &unix.EpollEvent{Events: interest(true), Fd: int32(fd)}))
 }

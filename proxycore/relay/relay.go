@@ -43,9 +43,11 @@
 package relay
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"time"
 )
 
@@ -118,6 +120,16 @@ func (e *PanicError) Error() string {
 // and descriptors, until release is called, so that it need not be made anew for
 // each tunnel. Without tunnels and callers of Keep nothing is left of it.
 func Keep() (release func()) { return keep() }
+
+// Listener takes l over and returns a listener that accepts the same connections,
+// such that tunnels of them cost less to set up: l itself where that is not possible.
+// Whoever closes l afterwards does not end it, so it is for those who made l. Only
+// one goroutine may accept. The connections have the methods of a [net.TCPConn] that
+// a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger.
+func Listener(l net.Listener) net.Listener { return listen(l) }
+
+// Dial connects to an address by TCP. The connection is of the same kind.
+func Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) { return dial(ctx, to) }
 
 // Run is New and [Tunnel.Run].
 func Run(client, upstream net.Conn, o Options) Stats { return New(client, upstream, o).Run() }

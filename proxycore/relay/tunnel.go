@@ -46,8 +46,6 @@ func (t *Tunnel) begin(done func(Stats)) {
 		t.flow = newFlow(t, up, down)
 	}
 	if t.flow != nil {
-		t.client.Close()
-		t.upstream.Close()
 		t.client, t.upstream = nil, nil
 		t.flow.start()
 		return

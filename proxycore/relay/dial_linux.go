@@ -1,0 +1,176 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package relay
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// keepAlive is what package net sets on every connection: probes after 15 s
+// without a byte, every 15 s, and the end after nine.
+var keepAlive = [...][3]int{
+	{unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
+	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
+	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
+}
+
+func setKeepAlive(fd int) {
+	for _, o := range keepAlive {
+		unix.SetsockoptInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
+	}
+}
+
+// listener accepts connections for a loop. It waits for them in Go's network poller.
+type listener struct {
+	file *os.File
+	raw  syscall.RawConn
+	addr net.Addr
+	look func(fd uintptr) bool
+
+	fd   int // what look got
+	peer unix.Sockaddr
+	err  error
+}
+
+var _ syscall.Conn = (*listener)(nil)
+
+func listen(l net.Listener) net.Listener {
+	tcp, ok := l.(*net.TCPListener)
+	if !ok {
+		return l
+	}
+	file, err := tcp.File()
+	if err != nil {
+		return l
+	}
+	raw, err := file.SyscallConn()
+	if err != nil {
+		file.Close()
+		return l
+	}
+	tcp.Close() // the file is a duplicate
+	out := &listener{file: file, raw: raw, addr: l.Addr()}
+	out.look = out.accept4
+	// What is accepted inherits the options.
+	raw.Control(func(fd uintptr) { setKeepAlive(int(fd)) })
+	return out
+}
+
+// Addr implements net.Listener.
+func (l *listener) Addr() net.Addr { return l.addr }
+
+// Close implements net.Listener.
+func (l *listener) Close() error { return l.file.Close() }
+
+// SyscallConn implements syscall.Conn.
+func (l *listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
+
+func (l *listener) accept4(fd uintptr) bool {
+	l.fd, l.peer, l.err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	return l.err != unix.EAGAIN
+}
+
+// Accept implements net.Listener. It is called by one goroutine only.
+func (l *listener) Accept() (net.Conn, error) {
+	err := error(net.ErrClosed)
+	if l.raw.Read(l.look) == nil {
+		err = os.NewSyscallError("accept4", l.err)
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+	}
+	c, err := newSock(l.fd, addrPort(l.peer), true, false)
+	if err != nil {
+		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
+	}
+	return c, nil
+}
+
+// addrPort gives the address in sa.
+func addrPort(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}
+
+// dial is Dial.
+func dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+	if to.Addr().Zone() != "" {
+		var d net.Dialer
+		return d.DialContext(ctx, "tcp", to.String())
+	}
+	c, err := connect(to)
+	if err == nil {
+		err = c.connected(ctx)
+		if err != nil {
+			c.Close()
+		}
+	}
+	if err != nil {
+		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+	}
+	return c, nil
+}
+
+// connect begins a connection.
+func connect(to netip.AddrPort) (*sock, error) {
+	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
+	if to.Addr().Unmap().Is4() {
+		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().Unmap().As4()}
+	}
+	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	if err != nil {
+		return nil, os.NewSyscallError("socket", err)
+	}
+	setKeepAlive(fd)
+	err = unix.Connect(fd, sa)
+	if err == unix.EINPROGRESS {
+		// Near by, it is done when the call returns, and only has to be asked for.
+		err = unix.Connect(fd, sa)
+	}
+	switch err {
+	case nil, unix.EALREADY, unix.EINTR:
+		return newSock(fd, to, false, err != nil)
+	}
+	unix.Close(fd)
+	return nil, os.NewSyscallError("connect", err)
+}
+
+// connected waits until the connection is made.
+func (c *sock) connected(ctx context.Context) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !c.blocked {
+		return nil
+	}
+	stop := context.AfterFunc(ctx, func() {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.change.Broadcast()
+	})
+	defer stop()
+	for c.blocked {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		c.change.Wait()
+	}
+	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
+	if err == nil && code != 0 {
+		err = unix.Errno(code)
+	}
+	return os.NewSyscallError("connect", err)
+}
