@@ -37,7 +37,7 @@ type listener struct {
 	look func(fd uintptr) bool
 
 	fd   int // what look got
-	peer unix.Sockaddr
+	peer syscall.Sockaddr
 	err  error
 }
 
@@ -75,7 +75,7 @@ func (l *listener) Close() error { return l.file.Close() }
 func (l *listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
 
 func (l *listener) accept4(fd uintptr) bool {
-	l.fd, l.peer, l.err = unix.Accept4(int(fd), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC)
+	l.fd, l.peer, l.err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
 	return l.err != unix.EAGAIN
 }
 
@@ -95,12 +95,13 @@ func (l *listener) Accept() (net.Conn, error) {
 	return c, nil
 }
 
-// addrPort gives the address in sa.
-func addrPort(sa unix.Sockaddr) netip.AddrPort {
+// addrPort gives the address in sa. Package unix would ask the kernel, for each
+// connection, which protocol the listener speaks.
+func addrPort(sa syscall.Sockaddr) netip.AddrPort {
 	switch sa := sa.(type) {
-	case *unix.SockaddrInet4:
+	case *syscall.SockaddrInet4:
 		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
-	case *unix.SockaddrInet6:
+	case *syscall.SockaddrInet6:
 		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
 	}
 	return netip.AddrPort{}

@@ -214,10 +214,12 @@ func (s *side) fill(l *loop) (n int, err error) {
 			s.idle(l)
 		}
 	}
-	if s.buf = l.spare; s.buf == nil {
+	if s.buf == nil {
+		s.buf, l.spare = l.spare, nil
+	}
+	if s.buf == nil {
 		s.buf = new(buffer)
 	}
-	l.spare = nil
 	for {
 		n, err = syscall.Read(s.fd, s.buf[:])
 		if err != unix.EINTR {

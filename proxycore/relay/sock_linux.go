@@ -256,7 +256,7 @@ func (c *sock) RemoteAddr() net.Addr { return net.TCPAddrFromAddrPort(c.remote) 
 func (c *sock) LocalAddr() net.Addr {
 	var local netip.AddrPort
 	c.use("getsockname", func(fd int) error {
-		sa, err := unix.Getsockname(fd)
+		sa, err := syscall.Getsockname(fd)
 		local = addrPort(sa)
 		return err
 	})
