@@ -40,8 +40,38 @@ type rule struct {
 	portLo, portHi uint16
 }
 
-// group is where the rules of one key stand in table.rules. An empty slot has n 0.
-type group struct{ first, n uint32 }
+// group is where the rules of one key stand in table.rules, and some bits of the
+// key's hash: a slot with others need not be compared, which would cost a look at
+// memory that is in no cache. An empty slot has no rules.
+type group struct {
+	first uint32
+	tagN  uint32 // the tag above, the number of rules in the lower groupBits
+	// The key is here, too, so that it and the rules can be fetched at the same time.
+	keyAt, keyLen uint32
+}
+
+// groupBits are enough for the rules of one key: three kinds with as many disjoint
+// ranges as there are ports.
+const groupBits = 18
+
+func (g group) len() int { return int(g.tagN & (1<<groupBits - 1)) }
+
+// mayBe reports whether the group's key may have that hash.
+func (g group) mayBe(hash uint64) bool { return g.tagN>>groupBits == uint32(hash>>(32+groupBits)) }
+
+// depths is a set of numbers of labels. No name has more than 127.
+type depths [2]uint64
+
+func (d *depths) add(n int)      { d[n/64] |= 1 << (n % 64) }
+func (d *depths) has(n int) bool { return d[n/64&1]>>(n%64)&1 != 0 }
+
+// labels counts the labels of a canonical name; "" has none.
+func labels(name string) int {
+	if name == "" {
+		return 0
+	}
+	return strings.Count(name, ".") + 1
+}
 
 // table finds the rules for a host or an address in time that depends on the
 // number of labels only. It is immutable after fill; the zero table matches
@@ -51,8 +81,9 @@ type table struct {
 	rules []rule  // sorted by key, kind and port
 	slots []group // open addressing, a power of two, at most half full
 	seed  maphash.Seed
-	bits4 uint64    // which prefix lengths IPv4 rules have
-	bits6 [3]uint64 // and IPv6 rules
+	bits4 uint64           // which prefix lengths IPv4 rules have
+	bits6 [3]uint64        // and IPv6 rules
+	named [kindAddr]depths // how many labels the keys of each kind have
 }
 
 // match is what a table says about one host or address.
@@ -90,7 +121,7 @@ func (t *table) fill(patterns []pattern) error {
 		for i+n < len(t.rules) && patterns[i+n].key == patterns[i].key {
 			n++
 		}
-		t.insert(patterns[i].key, group{uint32(i), uint32(n)})
+		t.insert(patterns[i].key, i, n)
 		i += n
 	}
 	return nil
@@ -135,9 +166,10 @@ func tableSize(n int) int {
 	return size
 }
 
-// noteBits remembers that a prefix of this length exists.
+// noteBits remembers that a prefix of this length exists, or a name of so many labels.
 func (t *table) noteBits(p pattern) {
 	if p.kind != kindAddr {
+		t.named[p.kind].add(labels(p.key))
 		return
 	}
 	b := p.prefix.Bits()
@@ -149,13 +181,15 @@ func (t *table) noteBits(p pattern) {
 }
 
 // insert adds the group of a key that is not in the table yet.
-func (t *table) insert(key string, g group) {
+func (t *table) insert(key string, first, n int) {
 	mask := uint64(len(t.slots) - 1)
-	i := maphash.String(t.seed, key) & mask
-	for t.slots[i].n != 0 {
+	hash := maphash.String(t.seed, key)
+	i := hash & mask
+	for t.slots[i].tagN != 0 {
 		i = (i + 1) & mask
 	}
-	t.slots[i] = g
+	r := &t.rules[first]
+	t.slots[i] = group{uint32(first), uint32(hash>>(32+groupBits))<<groupBits | uint32(n), r.off + uint32(r.keyOff), uint32(r.keyLen)}
 }
 
 // lookup returns the rules of a key, sorted by kind and port.
@@ -164,21 +198,19 @@ func (t *table) lookup(key string) []rule {
 		return nil
 	}
 	mask := uint64(len(t.slots) - 1)
-	for i := maphash.String(t.seed, key) & mask; ; i = (i + 1) & mask {
+	hash := maphash.String(t.seed, key)
+	for i := hash & mask; ; i = (i + 1) & mask {
 		g := t.slots[i]
-		if g.n == 0 {
+		if g.tagN == 0 {
 			return nil
 		}
-		if rules := t.rules[g.first : g.first+g.n]; t.key(&rules[0]) == key {
-			return rules
+		if !g.mayBe(hash) {
+			continue
+		}
+		if t.text[g.keyAt:][:g.keyLen] == key {
+			return t.rules[g.first:][:g.len()]
 		}
 	}
-}
-
-// key returns the key of a rule.
-func (t *table) key(r *rule) string {
-	from := int(r.off) + int(r.keyOff)
-	return t.text[from : from+int(r.keyLen)]
 }
 
 // pattern returns the text of a rule as the user wrote it, "" for nil.
@@ -192,9 +224,14 @@ func (t *table) pattern(r *rule) string {
 // host matches a canonical name. The most specific rule wins: the name itself,
 // then its parents one by one, then "*".
 func (t *table) host(name string, port uint16) (m match) {
-	rest := name
+	if len(t.rules) == 0 {
+		return m
+	}
+	rest, left := name, labels(name)
 	for depth := 0; ; depth++ {
-		if rules := t.lookup(rest); rules != nil {
+		if !t.mayName(depth, left-depth) {
+			// No rule that could match has so many labels: the table need not be asked.
+		} else if rules := t.lookup(rest); rules != nil {
 			switch depth {
 			case 0:
 				m.search(rules, kindExact, port)
@@ -213,6 +250,18 @@ func (t *table) host(name string, port uint16) (m match) {
 		}
 		_, rest, _ = strings.Cut(rest, ".")
 	}
+}
+
+// mayName reports whether some rule that matches names depth labels below its key
+// has a key of n labels.
+func (t *table) mayName(depth, n int) bool {
+	switch depth {
+	case 0:
+		return t.named[kindExact].has(n)
+	case 1:
+		return t.named[kindOne].has(n) || t.named[kindDeep].has(n)
+	}
+	return t.named[kindDeep].has(n)
 }
 
 // addr matches an unmapped address against the prefixes of at least minBits

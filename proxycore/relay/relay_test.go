@@ -25,16 +25,26 @@ type halfCloser interface {
 	CloseWrite() error
 }
 
+// loopNet is TCP through Listener and Dial.
+const loopNet = "loop"
+
 // pair returns both ends of a connection.
 func pair(t testing.TB, network string) (a, b halfCloser) {
 	t.Helper()
 	addr := "127.0.0.1:0"
+	loop := network == loopNet
+	if loop {
+		network = "tcp"
+	}
 	if network == "unix" {
 		addr = filepath.Join(t.TempDir(), "s")
 	}
 	l, err := net.Listen(network, addr)
 	if err != nil {
 		t.Fatal(err)
+	}
+	if loop {
+		l = Listener(l)
 	}
 	defer l.Close()
 	dialled, err := net.Dial(network, l.Addr().String())
@@ -49,6 +59,26 @@ func pair(t testing.TB, network string) (a, b halfCloser) {
 	return dialled.(halfCloser), accepted.(halfCloser)
 }
 
+// dialled returns a connection made by Dial and its far end.
+func dialled(t testing.TB) (out, origin halfCloser) {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	c, err := Dial(t.Context(), l.Addr().(*net.TCPAddr).AddrPort())
+	if err != nil {
+		t.Fatal(err)
+	}
+	far, err := l.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close(); far.Close() })
+	return c.(halfCloser), far.(halfCloser)
+}
+
 // world is a running tunnel and its two ends.
 type world struct {
 	client, origin halfCloser
@@ -59,7 +89,12 @@ type world struct {
 func start(t testing.TB, clientNet string, o Options) *world {
 	t.Helper()
 	client, in := pair(t, clientNet)
-	out, origin := pair(t, "tcp")
+	var out, origin halfCloser
+	if clientNet == loopNet {
+		out, origin = dialled(t)
+	} else {
+		out, origin = pair(t, "tcp")
+	}
 	w := &world{client: client, origin: origin, inner: [2]net.Conn{in, out}, stats: make(chan Stats, 1)}
 	go func() { w.stats <- Run(in, out, o) }()
 	return w
@@ -80,7 +115,7 @@ func (w *world) end(t testing.TB) Stats {
 // each runs f for every form, with a TCP and with a Unix client.
 func each(t *testing.T, f func(t *testing.T, network string, o Options)) {
 	for name, form := range forms {
-		for _, network := range []string{"tcp", "unix"} {
+		for _, network := range []string{"tcp", "unix", loopNet} {
 			t.Run(name+"/"+network, func(t *testing.T) {
 				t.Parallel()
 				f(t, network, Options{form: form})
