@@ -101,16 +101,22 @@ func child(t testing.TB, role string, env ...string) (first string, end func()) 
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := false
+	ended, lines := false, bufio.NewReader(out)
 	end = func() {
 		if !ended {
 			ended = true
 			in.Close()
+			rest, _ := io.ReadAll(lines)
 			cmd.Wait()
+			if text := strings.Fields(string(rest)); len(text) == 2 && text[1] != "0" {
+				t.Errorf("%s: %s of %s went wrong", role, text[1], text[0])
+			} else if len(text) == 2 {
+				t.Logf("%s: %s, none of which went wrong", role, text[0])
+			}
 		}
 	}
 	t.Cleanup(end)
-	first, err = bufio.NewReader(out).ReadString('\n')
+	first, err = lines.ReadString('\n')
 	if err != nil {
 		t.Fatalf("%s: %v", role, err)
 	}
