@@ -12,6 +12,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net/netip"
 	"os"
 	"os/exec"
 	"os/signal"
@@ -19,8 +20,6 @@ import (
 	"strings"
 	"syscall"
 	"time"
-
-	"net/netip"
 
 	"github.com/sallyport-dev/sallyport/bridge"
 )
@@ -96,7 +95,7 @@ func (b *bench) run(out string) error {
 		b.traffic()
 	}
 	if b.wants("idle") {
-		for _, n := range pick(b, []int{1000}, []int{1000, 2000, 4000, 9500}) {
+		for _, n := range pick(b, []int{1000}, []int{1000, 3000, 9500}) {
 			b.idle(n)
 		}
 	}

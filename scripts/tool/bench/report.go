@@ -74,7 +74,7 @@ func (d *data) markdown(quick bool) string {
 		d.table(&b, "Streams "+direction, direction+" 1 Gbit/s", direction+" 1 CPU s/GB", direction+" 4 Gbit/s", direction+" 4 CPU s/GB",
 			direction+" 64 Gbit/s", direction+" 64 CPU s/GB")
 	}
-	d.table(&b, "Idle tunnels, each", "idle 1000 KiB", "idle 1000 files", "idle 2000 KiB", "idle 4000 KiB", "idle 9500 KiB", "idle 9500 files",
+	d.table(&b, "Idle tunnels, each", "idle 1000 KiB", "idle 1000 files", "idle 3000 KiB", "idle 9500 KiB", "idle 9500 files",
 		"idle 9500 files left", "idle 9500 KiB left")
 	d.startTable(&b)
 	d.filterTable(&b)

@@ -43,7 +43,7 @@ func (d *data) plot() string {
 		d.barsOf("Idle tunnel at 9,500, KiB", "idle 9500 KiB"),
 		d.curves("CPU µs per set-up, by clients", "setup %d CPU µs", 1, 32, 256),
 		d.curves("CPU s per GB, by streams down", "down %d CPU s/GB", 1, 4, 64),
-		d.curves("KiB an idle tunnel, by tunnels", "idle %d KiB", 1000, 2000, 4000, 9500),
+		d.curves("KiB an idle tunnel, by tunnels", "idle %d KiB", 1000, 3000, 9500),
 		d.own(),
 	}
 	rows := (len(panels) + panelColumns - 1) / panelColumns
