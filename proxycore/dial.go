@@ -37,6 +37,10 @@ type dialed struct {
 // dial connects to the first of the checked addresses that takes the connection,
 // within DialTimeout in all. It waits for the attempts it has started.
 func (s *Server) dial(ctx context.Context, addrs []netip.Addr, port uint16) (net.Conn, netip.AddrPort, error) {
+	if len(addrs) == 1 && s.cfg.Dial == nil {
+		d := plainAttempt(ctx, netip.AddrPortFrom(addrs[0], port), s.cfg.DialTimeout)
+		return d.conn, d.addr, d.err
+	}
 	ctx, cancel := withTimeout(ctx, s.cfg.DialTimeout)
 	defer cancel()
 	return race(ctx, dialOrder(addrs), port, s.attempt)
@@ -111,17 +115,17 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 		}
 		return d
 	}
-	return plainAttempt(ctx, ap)
+	return plainAttempt(ctx, ap, 0)
 }
 
-// plainAttempt is an attempt without the hook.
-func plainAttempt(ctx context.Context, ap netip.AddrPort) dialed {
+// plainAttempt is an attempt without the hook. limit is as in relay.Dial.
+func plainAttempt(ctx context.Context, ap netip.AddrPort, limit time.Duration) dialed {
 	if ap.Addr() != ap.Addr().Unmap() {
 		return dialed{addr: ap, err: errDialPolicy} // only what was checked is unmapped
 	}
 	// No dialer that parses, resolves or races anything: what is connected to is this
 	// address and no other.
-	conn, err := relay.Dial(ctx, ap)
+	conn, err := relay.Dial(ctx, ap, limit)
 	return dialed{conn, ap, err}
 }
 

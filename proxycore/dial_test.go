@@ -244,7 +244,7 @@ func TestDialerTakesTheLastLook(t *testing.T) {
 // What the last look catches is told to the client as what it is.
 func TestUncheckedAddressIsForbidden(t *testing.T) {
 	t.Parallel()
-	d := plainAttempt(t.Context(), netip.MustParseAddrPort("[::ffff:140.82.112.3]:443"))
+	d := plainAttempt(t.Context(), netip.MustParseAddrPort("[::ffff:140.82.112.3]:443"), 0)
 	if d.conn != nil {
 		d.conn.Close()
 		t.Fatal("connected to an address that was not checked")

@@ -41,7 +41,7 @@ func (u *Upstream) connect(ctx context.Context, proxies []netip.Addr) (net.Conn,
 		runtime.KeepAlive(u) // and with it the descriptor that may be in the path
 		return conn, err
 	}
-	conn, _, err := race(ctx, dialOrder(proxies), u.port, plainAttempt)
+	conn, _, err := race(ctx, dialOrder(proxies), u.port, func(ctx context.Context, ap netip.AddrPort) dialed { return plainAttempt(ctx, ap, 0) })
 	return conn, err
 }
 

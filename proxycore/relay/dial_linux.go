@@ -9,6 +9,7 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -108,14 +109,14 @@ func addrPort(sa syscall.Sockaddr) netip.AddrPort {
 }
 
 // dial is Dial.
-func dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
 	if to.Addr().Zone() != "" {
-		var d net.Dialer
+		d := net.Dialer{Timeout: limit}
 		return d.DialContext(ctx, "tcp", to.String())
 	}
 	c, err := connect(to)
 	if err == nil {
-		err = c.connected(ctx)
+		err = c.connected(ctx, limit)
 		if err != nil {
 			c.Close()
 		}
@@ -151,11 +152,16 @@ func connect(to netip.AddrPort) (*sock, error) {
 }
 
 // connected waits until the connection is made.
-func (c *sock) connected(ctx context.Context) error {
+func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if !c.blocked {
 		return nil
+	}
+	if limit > 0 {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, limit)
+		defer cancel()
 	}
 	stop := context.AfterFunc(ctx, func() {
 		c.mu.Lock()

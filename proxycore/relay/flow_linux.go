@@ -170,6 +170,7 @@ func (s *side) move(l *loop) error {
 		case err == unix.EAGAIN:
 			s.readable = false
 		case err != nil:
+			s.idle(l)
 			return os.NewSyscallError("read", err)
 		case n == 0:
 			return s.finish(l)

@@ -9,6 +9,7 @@ import (
 	"context"
 	"net"
 	"net/netip"
+	"time"
 )
 
 // flow does not exist where there is no epoll; newFlow never gives one.
@@ -22,10 +23,10 @@ func (*flow) cut(error) {}
 
 func listen(l net.Listener) net.Listener { return l }
 
-func dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) {
+func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
 	// Not DialTCP: it binds the local end first, which costs a search for a port
 	// that is free for every destination, and runs out of ports much sooner.
-	var d net.Dialer
+	d := net.Dialer{Timeout: max(limit, 0)}
 	return d.DialContext(ctx, "tcp", to.String())
 }
 

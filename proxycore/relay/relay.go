@@ -128,8 +128,12 @@ func Keep() (release func()) { return keep() }
 // a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger.
 func Listener(l net.Listener) net.Listener { return listen(l) }
 
-// Dial connects to an address by TCP. The connection is of the same kind.
-func Dial(ctx context.Context, to netip.AddrPort) (net.Conn, error) { return dial(ctx, to) }
+// Dial connects to an address by TCP, until ctx is done or limit has passed. Zero and
+// negative mean no limit; one given here costs nothing where the connection is made at
+// once. The connection is of the same kind as a [Listener]'s.
+func Dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
+	return dial(ctx, to, limit)
+}
 
 // Run is New and [Tunnel.Run].
 func Run(client, upstream net.Conn, o Options) Stats { return New(client, upstream, o).Run() }

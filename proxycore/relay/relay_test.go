@@ -67,7 +67,7 @@ func dialled(t testing.TB) (out, origin halfCloser) {
 		t.Fatal(err)
 	}
 	defer l.Close()
-	c, err := Dial(t.Context(), l.Addr().(*net.TCPAddr).AddrPort())
+	c, err := Dial(t.Context(), l.Addr().(*net.TCPAddr).AddrPort(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -100,10 +100,10 @@ func TestDialFails(t *testing.T) {
 	}
 	to := l.Addr().(*net.TCPAddr).AddrPort()
 	l.Close()
-	if _, err := Dial(t.Context(), to); !errors.Is(err, syscall.ECONNREFUSED) {
+	if _, err := Dial(t.Context(), to, 0); !errors.Is(err, syscall.ECONNREFUSED) {
 		t.Errorf("dial a closed port: %v, want connection refused", err)
 	}
-	if _, err := Dial(t.Context(), netip.MustParseAddrPort("[::1%lo]:1")); err == nil {
+	if _, err := Dial(t.Context(), netip.MustParseAddrPort("[::1%lo]:1"), 0); err == nil {
 		t.Error("dialled a closed port of ::1%lo")
 	}
 	// A listener whose queue is full answers nobody.
@@ -111,8 +111,11 @@ func TestDialFails(t *testing.T) {
 	defer syscall.Close(fd)
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if _, err := Dial(ctx, full); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := Dial(ctx, full, 0); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("dial one that does not answer: %v, want deadline exceeded", err)
+	}
+	if _, err := Dial(t.Context(), full, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("dial one that does not answer, with a limit: %v, want deadline exceeded", err)
 	}
 }
 
