@@ -26,6 +26,7 @@ func init() { roles["soak"] = soakRole }
 // random life after the other, and then says how many there were.
 func soakRole() {
 	count, _ := strconv.Atoi(os.Getenv("COUNT"))
+	idle, _ := time.ParseDuration(os.Getenv("IDLE"))
 	over := make(chan struct{})
 	var lives, wrong atomic.Int64
 	var wg sync.WaitGroup
@@ -34,7 +35,7 @@ func soakRole() {
 		wg.Go(func() {
 			rng := rand.New(rand.NewPCG(uint64(i), 1))
 			for !isClosed(over) {
-				if err := life(rng, over); err != nil {
+				if err := life(rng, idle, over); err != nil {
 					if wrong.Add(1) == 1 {
 						fmt.Fprintln(os.Stderr, "soak:", err)
 					}
@@ -50,7 +51,7 @@ func soakRole() {
 }
 
 // life is that of one tunnel: some bytes there and back, and a random end.
-func life(rng *rand.Rand, over <-chan struct{}) error {
+func life(rng *rand.Rand, idle time.Duration, over <-chan struct{}) error {
 	// Many addresses, so that no port is waited for.
 	from := net.IPv4(127, 0, 1, byte(1+rng.IntN(250)))
 	conn, err := (&net.Dialer{LocalAddr: &net.TCPAddr{IP: from}}).Dial("tcp", os.Getenv("PROXY"))
@@ -70,16 +71,20 @@ func life(rng *rand.Rand, over <-chan struct{}) error {
 		for i := range sent {
 			sent[i] = byte(rng.Uint32())
 		}
+		began := time.Now()
 		go c.Write(sent)
 		got := make([]byte, len(sent))
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {
+			if time.Since(began) > idle {
+				return nil // it was not its turn for so long that the limit was right to end it
+			}
 			return fmt.Errorf("%d bytes did not come back as they were: %w", len(sent), err)
 		}
 	}
 	switch rng.IntN(4) {
 	case 0: // half-close: the origin ends, too
 		c.CloseWrite()
-		if n, err := io.Copy(io.Discard, c); n != 0 || err != nil {
+		if n, err := io.Copy(io.Discard, c); n != 0 || err != nil { // the idle limit ends it no differently
 			return fmt.Errorf("after a half-close: %d bytes, %w", n, err)
 		}
 	case 1: // reset, with bytes under way
@@ -116,7 +121,7 @@ func TestSoak(t *testing.T) {
 	}
 	defer h.Close()
 	before := inUse()
-	_, end := child(t, "soak", "PROXY="+h.Addr(), "TARGET="+target, fmt.Sprintf("COUNT=%d", tunnels))
+	_, end := child(t, "soak", "PROXY="+h.Addr(), "TARGET="+target, fmt.Sprintf("COUNT=%d", tunnels), "IDLE="+idle.String())
 	<-time.After(length)
 	most := inUse()
 	end()
