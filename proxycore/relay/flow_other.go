@@ -1,7 +1,7 @@
 // Copyright 2026 The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
-//go:build !linux
+//go:build !linux || noepoll
 
 package relay
 

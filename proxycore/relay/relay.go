@@ -39,6 +39,9 @@
 // the method Cut(reset bool), which ends it at once. With reset the peer must not
 // be told that the stream is complete.
 //
+// With the build tag noepoll Linux does without loops, as other systems do, so that
+// their form can be tested where the tests of what they are used for run.
+//
 // The package knows nothing of proxies: no policy, no protocol, no log.
 package relay
 

@@ -1,6 +1,8 @@
 // Copyright 2026 The Sallyport Authors
 // SPDX-License-Identifier: Apache-2.0
 
+//go:build !noepoll
+
 package relay
 
 import (
