@@ -35,7 +35,7 @@ func main() {
 	}
 	quick := flag.Bool("quick", false, "about a minute instead of half an hour: fewer rounds, shorter ones, fewer proxies")
 	only := flag.String("only", "", "parts to measure, separated by commas: setup,streams,idle,start,filter,many")
-	repeat := flag.Int("rounds", 0, "rounds of each measurement; 0 leaves it to -quick")
+	repeat := flag.Int("rounds", 0, "rounds of set-ups and streams; 0 leaves it to -quick")
 	out := flag.String("out", "", "directory for the results; nothing but the table on standard output if empty")
 	peers := flag.String("proxies", "", "proxies to measure, separated by commas; all if empty")
 	bin := flag.String("bin", "", "directory with the programs goproxy and sallyport")

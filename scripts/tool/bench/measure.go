@@ -230,7 +230,7 @@ func (b *bench) streams(all []contender, direction string, n int) {
 // idle measures what idle tunnels hold, each time in a fresh proxy.
 func (b *bench) idle(count int) {
 	part := fmt.Sprintf("idle %d", count)
-	for range b.howOften(1, 2) {
+	for range pick(b, 1, 2) {
 		for _, k := range kinds {
 			if err := b.idleOf(k, part, count); err != nil {
 				b.skip(part+" "+k.name, err)
@@ -299,7 +299,7 @@ func (b *bench) starts() {
 		"true: bwrap, full": {"bwrap", "--dev-bind", "/", "/", "--unshare-net", "--unshare-pid", "--unshare-user", "--proc", "/proc", "true"},
 	}
 	names := slices.Sorted(maps.Keys(commands))
-	for i := range b.howOften(5, 50) + 2 {
+	for i := range pick(b, 5, 50) + 2 {
 		for _, name := range names {
 			cmd := exec.CommandContext(b.ctx, commands[name][0], commands[name][1:]...)
 			cmd.Stderr = os.Stderr
@@ -319,7 +319,7 @@ func (b *bench) starts() {
 func (b *bench) insides() {
 	if b.wants("filter") {
 		for _, n := range []int{10, 1000, 10_000, 100_000, 1_000_000} {
-			for range b.howOften(1, 3) {
+			for range pick(b, 1, 2) {
 				var f filterResult
 				if err := b.ask(&f, "filter", fmt.Sprint(n)); err != nil {
 					b.skip("filter", err)
@@ -331,7 +331,7 @@ func (b *bench) insides() {
 	}
 	if b.wants("many") {
 		for _, n := range pick(b, []int{1250, 10_000}, []int{1250, 2500, 5000, 10_000}) {
-			for range b.howOften(1, 3) {
+			for range pick(b, 1, 2) {
 				var m manyResult
 				if err := b.ask(&m, "many", fmt.Sprint(n)); err != nil {
 					b.skip("many", err)
