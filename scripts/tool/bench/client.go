@@ -277,13 +277,17 @@ func (c *client) streams(op byte) error {
 func (c *client) hold() error {
 	c.measuring = true
 	for i := range c.count {
+		began := time.Now()
 		c.begin(opEcho)
 		for c.result.Count <= i {
-			if err := c.p.turn(10_000); err != nil {
+			if err := c.p.turn(1000); err != nil {
 				return err
 			}
 			if c.result.Failed > 0 {
 				return fmt.Errorf("bench: tunnel %d: %w", i, c.err)
+			}
+			if time.Since(began) > 10*time.Second {
+				return fmt.Errorf("bench: tunnel %d: no answer within 10 s: the proxy may have no descriptor left", i)
 			}
 		}
 	}
