@@ -74,6 +74,21 @@ type Sandbox struct {
 	// proxy that cannot do this, which is every one that is not built in,
 	// makes the command end with ExitFailed, as it does for Filter.
 	MaxConns int
+	// Transparent brings to the proxy also what programs connect to without asking
+	// it: every address leads to the proxy on the TCP ports that the policy names when the
+	// command starts, and every name server's port 53 to the proxy's own name server,
+	// which knows the names that the policy admits. What is connected to
+	// any other port is refused, as is UDP. The policy must be known, as Filter or because
+	// the proxy is built in ([proxycore.Handle.Filter]); otherwise it is an error of
+	// Command. A policy that names no port leaves the name server alone.
+	Transparent bool
+	// Weaker are doors to leave open. All the others are shut, and one that cannot
+	// be shut on this kernel is an error of Command. See Doors and Explain.
+	Weaker []Door
+	// HostSockets are absolute paths of sockets of the host that stay in sight, such as
+	// that of an ssh-agent, although DoorHostServices is shut. To be able to connect
+	// to them the sandbox gets DoorUnixSockets open.
+	HostSockets []string
 	// Terminal makes the command's standard input, which must be a terminal
 	// that is nobody's yet (the far end of a new pty), the controlling
 	// terminal of its session. Session.Run does the near end.

@@ -23,18 +23,20 @@ const (
 )
 
 // maxMessage bounds one message on the control socket.
-const maxMessage = 16 << 10
+const maxMessage = 64 << 10
 
 // message is what the two ends of the control socket say to each other. The
 // packets are small, so a send never blocks for long.
 type message struct {
 	// Params goes to the process inside.
 	Params *params `json:",omitempty"`
-	// Listener comes with exactly one descriptor.
-	Listener bool `json:",omitempty"`
-	// Attached answers Listener: the proxy accepts connections now.
+	// Entrances comes with as many descriptors, in the same order.
+	Entrances []entrance `json:",omitempty"`
+	// More says that another message with Entrances follows.
+	More bool `json:",omitempty"`
+	// Attached answers the last of Entrances: the proxy accepts connections now.
 	Attached bool `json:",omitempty"`
-	// Error answers Listener: the sandbox must not start.
+	// Error answers Entrances: the sandbox must not start.
 	Error string `json:",omitempty"`
 	// Directory goes from the supervisor to the process inside, on the socket between them.
 	Directory *directory `json:",omitempty"`
@@ -46,7 +48,7 @@ type message struct {
 // params is all that the process inside must know. The command and its
 // environment travel the usual way, so they have no limit but the kernel's.
 type params struct {
-	Port     int
+	wish
 	NetNS    string // of the host, as in readlink /proc/self/ns/net
 	PIDNS    string
 	CABundle string
@@ -55,6 +57,9 @@ type params struct {
 	Terminal bool
 	// Hide is what a sandbox of our own must cover; bwrap does it by itself.
 	Hide []cover `json:",omitempty"`
+	// Weaker and HostSockets are as in Sandbox.
+	Weaker      []Door   `json:",omitempty"`
+	HostSockets []string `json:",omitempty"`
 	// Chdir says that the caller has chosen the working directory, which is
 	// then left as it is, and Changed that it has changed the file system.
 	Chdir, Changed bool

@@ -121,24 +121,23 @@ func (g *gate) run() {
 	if send(c, message{Params: &g.params}) != nil {
 		return
 	}
-	attached := false
-	for {
-		m, fds, err := receiveFDs(c)
-		if err != nil || attached || !m.Listener {
-			closeAll(fds)
-			return
-		}
-		detach, err := g.attach(fds)
-		if err != nil {
-			_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
-			continue
-		}
-		defer detach()
-		attached = true
-		if send(c, message{Attached: true}) != nil {
-			return
-		}
+	detach, err := serveEntrances(c, g.params.wish, g.h, g.listen)
+	if err != nil {
+		_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
+		awaitEnd(c)
+		return
 	}
+	defer detach()
+	if send(c, message{Attached: true}) != nil {
+		return
+	}
+	awaitEnd(c)
+}
+
+// awaitEnd returns when the other end is closed, or says anything, which it must not.
+func awaitEnd(c *net.UnixConn) {
+	_, fds, _ := receiveFDs(c)
+	closeAll(fds)
 }
 
 // admit waits for the supervisor. It is of this user; others, who can see the
@@ -163,28 +162,6 @@ func (g *gate) admit() (*net.UnixConn, error) {
 		close(g.opened)
 		return c, nil
 	}
-}
-
-// attach serves the one listener in fds through the proxy. It owns fds.
-func (g *gate) attach(fds []int) (detach func(), err error) {
-	if len(fds) != 1 {
-		closeAll(fds)
-		return nil, fmt.Errorf("bridge: sandbox passed %d descriptors instead of one listener", len(fds))
-	}
-	f := os.NewFile(uintptr(fds[0]), "sandbox listener")
-	defer f.Close() // FileListener duplicates it
-	if err := checkListener(fds[0]); err != nil {
-		return nil, err
-	}
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("bridge: use the sandbox's listener: %w", err)
-	}
-	detach, err = g.h.Attach(l, g.listen)
-	if err != nil { // and l is closed
-		return nil, fmt.Errorf("bridge: attach the sandbox to the proxy: %w", err)
-	}
-	return detach, nil
 }
 
 // checkListener makes sure that fd is a TCP socket that listens on 127.0.0.1

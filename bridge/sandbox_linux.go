@@ -108,12 +108,14 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = params{Port: s.Port, CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	p = params{wish: wish{Port: s.Port}, CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}
-	p.NetNS, p.PIDNS, err = hostNamespaces()
-	return p, err
+	if p.NetNS, p.PIDNS, err = hostNamespaces(); err != nil {
+		return p, err
+	}
+	return p, s.planDoors(&p)
 }
 
 // bypassesLoopback reports whether NO_PROXY must be empty: the policy admits
@@ -141,8 +143,8 @@ func (s Sandbox) throughBwrap(argv []string, hide []cover) ([]string, error) {
 		return nil, err
 	}
 	h.hidden = hide
-	lowPort := s.Port > 0 && s.Port < 1024
-	args, err := bwrapArgs(s.BwrapArgs, h, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
+	network := s.Transparent || s.Port > 0 && s.Port < 1024
+	args, err := bwrapArgs(s.BwrapArgs, h, network, append([]string{selfInSandbox, roleInit}, argv...)...)
 	return append([]string{path}, args...), err
 }
 
