@@ -29,6 +29,12 @@ type HandleConfig struct {
 	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
 	// When nil, connections are relayed to the proxy, half-closes included.
 	Attach func(l net.Listener, o Listening) (detach func(), err error)
+	// Capture, if non-nil, serves c through the proxy as [Handle.Capture] says, and
+	// owns its sockets also when it returns an error. When nil, that returns
+	// [ErrNoCapture].
+	Capture func(c Capture, o Listening) (detach func(), err error)
+	// Filter, if non-nil, gives [Handle.Filter].
+	Filter func() *Filter
 	// Dial, if non-nil, connects to the proxy for everything attached, in place of
 	// a connection to Addr or, without one, to Socket. ctx is done when it takes too long, and otherwise
 	// when the connection is over, so that Dial can keep account of those that live
@@ -152,7 +158,12 @@ func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) 
 	if attach == nil {
 		attach = h.forward
 	}
-	cut, err := attach(l, o)
+	return h.keep(attach(l, o))
+}
+
+// keep makes what cut ends a part of the handle, unless err says that there is
+// nothing to end.
+func (h *Handle) keep(cut func(), err error) (detach func(), _ error) {
 	if err != nil {
 		return nil, err
 	}
