@@ -23,6 +23,7 @@ import (
 const (
 	exitOK     = 0
 	exitDenied = 1 // check: some target is denied
+	exitOpen   = 1 // run --explain without a command: something that is to be shut is not
 	exitFailed = 1 // proxy: it could not start, or it died
 	exitUsage  = 2 // the command line, the policy or a target is not valid
 )

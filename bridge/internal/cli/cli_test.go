@@ -134,7 +134,14 @@ func TestCommandLine(t *testing.T) {
 		{"proxy with a command", []string{"proxy", "--", "curl"}, 2, "", "takes no arguments"},
 		{"proxy with nothing to listen on", []string{"proxy", "--listen", "none"}, 2, "", "needs --socket"},
 		{"proxy for everybody", []string{"proxy", "--listen", "0.0.0.0:0"}, 2, "", "--allow-remote"},
-		{"proxy --transparent", []string{"proxy", "--transparent"}, 2, "", "does not have --transparent"},
+		{"proxy that explains", []string{"proxy", "--explain"}, 2, "", "--explain is an option of sallyport run"},
+		{"transparent without a sandbox", []string{"run", "--sandbox", "none", "--transparent", "--", "true"}, 125, "", "--transparent: means nothing with --sandbox none"},
+		{"doors without a sandbox", []string{"run", "--sandbox", "none", "--allow-weaker", "netlink", "--host-socket", "/x", "--explain"}, 125, "", "--allow-weaker, --host-socket, --explain: means nothing"},
+		{"no such door", []string{"run", "--allow-weaker", "unix-socket", "--", "true"}, 125, "", `"unix-socket" is no door; did you mean unix-sockets?`},
+		{"nothing like a door", []string{"run", "--allow-weaker", "io-uring,zzz", "--", "true"}, 125, "", `"zzz" is no door; the doors are unix-sockets, `},
+		{"empty door", []string{"run", "--allow-weaker=", "--", "true"}, 125, "", `"" is no door; `},
+		{"relative host socket", []string{"run", "--host-socket", "agent.sock", "--", "true"}, 125, "", "--host-socket agent.sock is a relative path"},
+		{"empty host socket", []string{"run", "--host-socket", "", "--", "true"}, 125, "", "--host-socket has an empty value"},
 		{"proxy with an option of run", []string{"proxy", "--sandbox", "none"}, 2, "", "--sandbox is an option of sallyport run"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,7 +32,6 @@ type proxy struct {
 	allowRemote bool
 	socket      string
 	external    externalFlags
-	later       laterFlags
 }
 
 func newProxy() flagged {
@@ -44,7 +43,6 @@ func newProxy() flagged {
 	p.set.StringVar(&p.socket, "socket", "", "listen on a Unix socket made at `PATH` as well")
 	p.policy.upstream.define(p.set)
 	p.external.define(p.set)
-	p.later.define(p.set)
 	return p
 }
 
@@ -62,7 +60,7 @@ type ready struct {
 // run runs the proxy until a signal ends it or it dies.
 func (p *proxy) run(s Streams, args []string) int {
 	at, err := listenAt(p.listen, p.allowRemote)
-	problems := []error{p.later.err(), err}
+	problems := []error{err}
 	if len(args) > 0 {
 		problems = append(problems, fmt.Errorf("proxy takes no arguments, got %q; sallyport run runs a command", args[0]))
 	}

@@ -73,14 +73,8 @@ func (r *run) launch(s Streams, h *proxycore.Handle, b *backend, filter *proxyco
 	if r.sandbox == modeNone {
 		return runDirect(s, h.Environ(b.environ(os.Environ())), sigs, command)
 	}
-	box := bridge.Sandbox{
-		Mode:      bridge.Mode(r.sandbox),
-		BwrapArgs: b.bwrapArgs(r.bwrapArgs),
-		Hide:      b.hide,
-		Name:      fmt.Sprintf("run-%d", os.Getpid()),
-		Filter:    filter,
-		Terminal:  terminal,
-	}
+	box := r.box(b, filter)
+	box.Terminal = terminal
 	cmd, err := box.Command(sigs.ctx, h, command[0], command[1:]...)
 	if err != nil {
 		return sigs.failure(s, err)
