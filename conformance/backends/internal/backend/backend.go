@@ -50,6 +50,8 @@ func Plain(c conformance.Config) error {
 	switch {
 	case c.Child != nil:
 		return errors.New("backends: this backend launches no program but its own")
+	case c.Transparent:
+		return errors.New("backends: this backend makes no transparent sandbox")
 	case c.Upstream != nil:
 		return errors.New("backends: this backend goes through no other proxy")
 	}
