@@ -28,4 +28,13 @@ func tryRaw() Result { return failed(errors.ErrUnsupported) }
 
 func tryConfigure() Result { return failed(errors.ErrUnsupported) }
 
+func tryDoor(a Action) Result {
+	if a.Do == "page" {
+		return tryPage(a)
+	}
+	return failed(errors.ErrUnsupported)
+}
+
+func beVictim(string) error { return errors.ErrUnsupported }
+
 func tryUnshare(Action) Result { return failed(errors.ErrUnsupported) }
