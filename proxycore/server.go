@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -36,30 +35,20 @@ type Server struct {
 
 	recordMu sync.Mutex // held while Config.Record runs; never taken with mu held
 
-	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
-	filter   *Filter
-	serving  map[*serving]struct{}
-	conns    map[*conn]struct{}
-	served   int // those of conns that count against MaxConns,
-	refused  int // and those that were one too many
-	draining bool
-	ended    bool
-	err      error         // why the server ended by itself
-	late     error         // what it could not record while others ended it
-	changed  chan struct{} // closed at the next change that somebody waits for
-}
-
-// serving is one listener in service.
-type serving struct {
-	s    *Server
-	l    net.Listener
-	o    Listening
-	addr netip.AddrPort // where this process could reach it; invalid if nowhere
-	stop chan struct{}  // closed when the listener must not be used any more
-
-	// Guarded by s.mu.
-	closed bool // stop is closed
-	served int  // as in Server, of this listener's connections
+	mu      sync.Mutex // guards the fields below; nothing blocks while it is held
+	filter  *Filter
+	serving map[*serving]struct{}
+	// reachable are those of serving that have an address here, which sandboxes'
+	// sockets do not have. Every target is compared with them.
+	reachable map[*serving]struct{}
+	conns     map[*conn]struct{}
+	served    int // those of conns that count against MaxConns,
+	refused   int // and those that were one too many
+	draining  bool
+	ended     bool
+	err       error         // why the server ended by itself
+	late      error         // what it could not record while others ended it
+	changed   chan struct{} // closed at the next change that somebody waits for
 }
 
 // NewServer checks cfg and returns a server that listens to nothing yet. It
@@ -74,14 +63,15 @@ func NewServer(cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		pins:    pins,
-		local:   localAddrs{log: cfg.Logger},
-		done:    make(chan struct{}),
-		filter:  cfg.Filter,
-		serving: make(map[*serving]struct{}),
-		conns:   make(map[*conn]struct{}),
+		cfg:       cfg,
+		log:       cfg.Logger,
+		pins:      pins,
+		local:     localAddrs{log: cfg.Logger},
+		done:      make(chan struct{}),
+		filter:    cfg.Filter,
+		serving:   make(map[*serving]struct{}),
+		reachable: make(map[*serving]struct{}),
+		conns:     make(map[*conn]struct{}),
 
 		blockedAfter: blockedAfter,
 	}
@@ -110,20 +100,19 @@ func (s *Server) SetFilter(f *Filter) {
 	cutAll(cut)
 }
 
-// filterFor is the filter in force for sv. s.mu is held.
-func (s *Server) filterFor(sv *serving) *Filter {
-	if sv.o.Filter != nil {
-		return sv.o.Filter
+// filterFor is the filter in force for src. s.mu is held.
+func (s *Server) filterFor(src *source) *Filter {
+	if src.o.Filter != nil {
+		return src.o.Filter
 	}
 	return s.filter
 }
 
-// admitsLoopback reports whether the server's filter names loopback.
-func (s *Server) admitsLoopback() bool {
+// currentFilter is the filter of listeners that have none of their own.
+func (s *Server) currentFilter() *Filter {
 	s.mu.Lock()
-	f := s.filter
-	s.mu.Unlock()
-	return f.AdmitsLoopback()
+	defer s.mu.Unlock()
+	return s.filter
 }
 
 // Done is closed when the server has ended: nothing of it runs any more.
@@ -170,9 +159,9 @@ func (s *Server) drain(ctx context.Context) error {
 			cut = append(cut, c)
 		}
 	}
-	listeners := s.stopListeners(nil)
+	sockets := s.stopServing(nil)
 	s.mu.Unlock()
-	closeAll(listeners)
+	closeAll(sockets)
 	cutAll(cut)
 	return s.wait(ctx, nil)
 }
@@ -199,7 +188,7 @@ func (s *Server) end(err error) {
 		s.late = err
 	}
 	s.stop()
-	listeners := s.stopListeners(nil)
+	sockets := s.stopServing(nil)
 	cut := make([]*conn, 0, len(s.conns))
 	for c := range s.conns {
 		c.markCut("")
@@ -207,7 +196,7 @@ func (s *Server) end(err error) {
 	}
 	s.mu.Unlock()
 	go s.finish()
-	closeAll(listeners)
+	closeAll(sockets)
 	cutAll(cut)
 }
 
@@ -220,52 +209,15 @@ func (s *Server) finish() {
 	close(s.done)
 }
 
-// stopListeners marks the listeners of the server, or only one, as stopped and
-// returns those that are still to be closed. s.mu is held.
-func (s *Server) stopListeners(only *serving) []net.Listener {
-	var out []net.Listener
-	for sv := range s.serving {
-		if (only == nil || sv == only) && !sv.closed {
-			sv.closed = true
-			close(sv.stop)
-			out = append(out, sv.l)
-		}
-	}
-	return out
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-// detach ends one listener and its connections and waits for them.
-func (s *Server) detach(sv *serving) {
-	s.mu.Lock()
-	listeners := s.stopListeners(sv)
-	var cut []*conn
-	for c := range s.conns {
-		if c.sv == sv {
-			c.markCut("")
-			cut = append(cut, c)
-		}
-	}
-	s.mu.Unlock()
-	closeAll(listeners)
-	cutAll(cut)
-	s.wait(context.Background(), sv)
-}
-
-// wait returns when no listener and no connection is left, or none of sv's if it
+// wait returns when no socket and no connection is left, or none of src's if it
 // is not nil, or ctx is done.
-func (s *Server) wait(ctx context.Context, sv *serving) error {
+func (s *Server) wait(ctx context.Context, src *source) error {
 	began := time.Now()
 	tick := time.NewTicker(s.blockedAfter)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		left := s.left(sv)
+		left := s.left(src)
 		if len(left) == 0 {
 			s.mu.Unlock()
 			return nil
@@ -280,7 +232,7 @@ func (s *Server) wait(ctx context.Context, sv *serving) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if ended || sv != nil {
+			if ended || src != nil {
 				s.log.Warn("closing is blocked", "since", time.Since(began).Round(time.Second), "waiting_for", left)
 			}
 		}
@@ -288,19 +240,19 @@ func (s *Server) wait(ctx context.Context, sv *serving) error {
 }
 
 // left describes up to ten of the things that wait waits for. s.mu is held.
-func (s *Server) left(sv *serving) []string {
+func (s *Server) left(src *source) []string {
 	const most = 10
 	var out []string
-	for l := range s.serving {
-		if len(out) < most && (sv == nil || l == sv) {
-			out = append(out, "listener "+l.l.Addr().String())
+	for sv := range s.serving {
+		if len(out) < most && (src == nil || sv.source == src) {
+			out = append(out, sv.String())
 		}
 	}
 	for c := range s.conns {
 		if len(out) == most {
 			break
 		}
-		if sv == nil || c.sv == sv {
+		if src == nil || c.sv.source == src {
 			out = append(out, c.describe())
 		}
 	}
