@@ -95,7 +95,7 @@ func TestCommandLine(t *testing.T) {
 		{"version --help", []string{"version", "--help"}, 0, "sallyport version", ""},
 		{"help of nothing known", []string{"help", "rum"}, 2, "", "did you mean run?"},
 		{"help of help", []string{"help", "help"}, 0, "sallyport run ", ""},
-		{"help of a command", []string{"help", "foo"}, 2, "", `no help for "foo"; there is help for run, proxy, check, version` + "\n"},
+		{"help of a command", []string{"help", "foo"}, 2, "", `no help for "foo"; there is help for run, proxy, attach, check, version` + "\n"},
 		{"-v", []string{"-v"}, 0, "sallyport ", ""},
 		{"-V", []string{"-V"}, 0, "sallyport ", ""},
 		{"version", []string{"version"}, 0, "sallyport ", ""},

@@ -1,0 +1,143 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// exec makes this process the reaper of argv. The system call filter and the loss of
+// capabilities hold for one thread, so nothing may run on another from then on
+// but what the execution ends.
+func (a *attached) exec(argv, env []string) error {
+	switch {
+	case !initialised.Load():
+		return errors.New("bridge: Init was not called: call bridge.Init() first thing in main (in a test, in TestMain)")
+	case len(argv) == 0 || argv[0] == "":
+		return errors.New("bridge: no command to run")
+	}
+	f, err := a.conn.File()
+	if err != nil {
+		return fmt.Errorf("bridge: keep the control socket: %w", err)
+	}
+	defer f.Close()
+	fd := int(f.Fd())
+	runtime.LockOSThread() // and never unlocked: this thread is spoilt
+	if err := renounce(); err != nil {
+		return err
+	}
+	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("bridge: keep the control socket: %w", err)
+	}
+	env = a.environ(env)
+	if err := shutDoors(a.params); err != nil {
+		return err
+	}
+	args := append([]string{"sallyport-attached", roleAttached, strconv.Itoa(fd)}, argv...)
+	err = syscall.Exec(runningProgram, args, env)
+	return fmt.Errorf("bridge: execute %s again: %w: it takes a /proc", runningProgram, err)
+}
+
+// renounce takes every capability from the calling thread and every way to gain one, like
+// dropPrivileges, where this process may not empty the bounding set: with
+// no_new_privs set nothing comes out of that (capabilities(7)).
+func renounce() error {
+	if capable(unix.CAP_SETPCAP) {
+		if err := dropBounding(); err != nil {
+			return err
+		}
+	}
+	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
+		return fmt.Errorf("bridge: clear ambient capabilities: %w", err)
+	}
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData // the kernel reads two for this version
+	if err := unix.Capset(&hdr, &none[0]); err != nil {
+		return fmt.Errorf("bridge: drop capabilities: %w", err)
+	}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("bridge: set no_new_privs: %w", err)
+	}
+	return checkRenounced()
+}
+
+// checkRenounced asks the kernel, rather than believe that renounce worked.
+func checkRenounced() error {
+	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var has [2]unix.CapUserData
+	if err := unix.Capget(&hdr, &has[0]); err != nil {
+		return fmt.Errorf("bridge: check that no capability is left: %w", err)
+	}
+	if has != [2]unix.CapUserData{} {
+		return errors.New("bridge: capabilities are left: refusing to run the command")
+	}
+	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
+	if err != nil || set != 1 {
+		return fmt.Errorf("bridge: no_new_privs is not set: refusing to run the command (%w)", err)
+	}
+	return nil
+}
+
+// reapAttached is what Exec becomes: args[0] is the number of the control socket's
+// descriptor, and what follows is the command. It has no capability, and the command, though of the
+// same user, can neither trace it nor see its files.
+func reapAttached(args []string) error {
+	fd, err := strconv.Atoi(args[0])
+	if err != nil || len(args) < 2 || !isControl(fd) {
+		return errNotAlone
+	}
+	argv := args[1:]
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		return fmt.Errorf("bridge: hide the parent of the command: %w", err)
+	}
+	if err := errors.Join(closeInherited(fd), sealDescriptors(), checkRenounced(), adopt()); err != nil {
+		return err
+	}
+	env := os.Environ()
+	signals := catchSignals()
+	file, err := lookUp(argv[0], env)
+	if err != nil {
+		return err
+	}
+	pid, err := syscall.ForkExec(file, argv, &syscall.ProcAttr{
+		Env:   env,
+		Files: []uintptr{0, 1, 2},
+		Sys:   attachedSession(),
+	})
+	if err != nil {
+		return cannotRun(argv[0], err)
+	}
+	go func() {
+		awaitHangup(fd)
+		fmt.Fprintf(os.Stderr, "%sthe proxy has let go of this sandbox: the command has no network any more\n", messagePrefix)
+	}()
+	go func() {
+		for s := range signals {
+			deliver(s, pid)
+		}
+	}()
+	ws := reapUntil(pid)
+	if os.Getpid() != 1 { // whose end is the end of everything
+		reapAll()
+	}
+	return exited(ws)
+}
+
+// attachedSession gives the command the foreground of the terminal, where this process has
+// one, and else a session of its own. It dies with this process in any case.
+func attachedSession() *syscall.SysProcAttr {
+	sys := &syscall.SysProcAttr{Setsid: true, Pdeathsig: unix.SIGKILL}
+	foreground, err := unix.IoctlGetInt(0, unix.TIOCGPGRP)
+	if err == nil && foreground == unix.Getpgrp() {
+		sys.Setsid, sys.Foreground, sys.Ctty = false, true, 0
+	}
+	return sys
+}
