@@ -89,15 +89,15 @@ func connectGate(name string) (fd int, err error) {
 	return fd, nil
 }
 
-// sendFD writes m, and passes fd with it if it is not negative, on a blocking socket.
-func sendFD(sock int, m message, fd int) error {
-	b, err := json.Marshal(m)
+// sendFDs writes m, and passes fds with it, on a blocking socket.
+func sendFDs(sock int, m message, fds ...int) error {
+	b, err := encode(m)
 	if err != nil {
 		return err
 	}
 	var oob []byte
-	if fd >= 0 {
-		oob = unix.UnixRights(fd)
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
 	}
 	for {
 		err = unix.Sendmsg(sock, b, oob, nil, unix.MSG_NOSIGNAL)
@@ -128,7 +128,7 @@ func receive(sock int) (message, error) {
 // receiveFDs is receive for the host's side: it also returns the descriptors
 // that came along, which are the caller's to close, even with an error.
 func receiveFDs(c *net.UnixConn) (message, []int, error) {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*8))
+	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*maxPassed))
 	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
 	if err != nil {
 		return message{}, nil, err
@@ -151,15 +151,21 @@ func receiveFDs(c *net.UnixConn) (message, []int, error) {
 
 // send writes m from the host's side.
 func send(c *net.UnixConn, m message) error {
-	b, err := json.Marshal(m)
+	b, err := encode(m)
 	if err != nil {
 		return err
 	}
-	if len(b) > maxMessage {
-		return fmt.Errorf("bridge: message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
-	}
 	_, err = c.Write(b)
 	return err
+}
+
+// encode returns what to write for m.
+func encode(m message) ([]byte, error) {
+	b, err := json.Marshal(m)
+	if err == nil && len(b) > maxMessage {
+		err = fmt.Errorf("bridge: message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
+	}
+	return b, err
 }
 
 // awaitHangup blocks until the other end of sock is closed. It reads nothing.
@@ -176,12 +182,16 @@ func awaitEvent(fd int, events int16) {
 	}
 }
 
-// namespace names this process's namespace of a kind ("net", "pid") such that
+// ownTask is where this thread's own things are in /proc. Those of the process, in
+// /proc/self, are another thread's, which may be in other namespaces.
+const ownTask = "/proc/thread-self/"
+
+// namespace names this thread's namespace of a kind ("net", "pid") such that
 // two processes are in the same one exactly when the names are equal.
 func namespace(kind string) (string, error) {
-	name, err := os.Readlink("/proc/self/ns/" + kind)
+	name, err := os.Readlink(ownTask + "ns/" + kind)
 	if err != nil {
-		return "", fmt.Errorf("bridge: find out this process's %s namespace: %w", kind, err)
+		return "", fmt.Errorf("bridge: find out this thread's %s namespace: %w", kind, err)
 	}
 	return name, nil
 }

@@ -5,7 +5,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -162,55 +161,6 @@ func (g *gate) admit() (*net.UnixConn, error) {
 		close(g.opened)
 		return c, nil
 	}
-}
-
-// checkListener makes sure that fd is a TCP socket that listens on 127.0.0.1
-// in a network namespace that is not this process's. The process that
-// passed it is ours, but what it says is checked like anything from inside.
-func checkListener(fd int) error {
-	for _, want := range []struct{ option, value int }{
-		{unix.SO_DOMAIN, unix.AF_INET},
-		{unix.SO_TYPE, unix.SOCK_STREAM},
-		{unix.SO_PROTOCOL, unix.IPPROTO_TCP},
-		{unix.SO_ACCEPTCONN, 1},
-	} {
-		if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, want.option); err != nil || got != want.value {
-			return errors.New("bridge: sandbox passed something that is not a listening TCP socket")
-		}
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return fmt.Errorf("bridge: ask the sandbox's listener for its address: %w", err)
-	}
-	if a, ok := sa.(*unix.SockaddrInet4); !ok || a.Addr != [4]byte{127, 0, 0, 1} {
-		return errors.New("bridge: sandbox passed a socket that does not listen on 127.0.0.1")
-	}
-	return checkForeign(fd)
-}
-
-// checkForeign refuses a socket of this process's own network namespace. A kernel
-// before 5.14 has no cookies; there the check that the init made must do.
-func checkForeign(fd int) error {
-	theirs, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if errors.Is(err, unix.ENOPROTOOPT) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("bridge: find out the network namespace of the sandbox's listener: %w", err)
-	}
-	own, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("bridge: find out this process's network namespace: %w", err)
-	}
-	defer unix.Close(own)
-	ours, err := unix.GetsockoptUint64(own, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return fmt.Errorf("bridge: find out this process's network namespace: %w", err)
-	}
-	if ours == theirs {
-		return errors.New("bridge: sandbox listens in the host's own network namespace: refused")
-	}
-	return nil
 }
 
 func closeAll(fds []int) {

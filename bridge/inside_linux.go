@@ -19,7 +19,7 @@ import (
 
 // initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
 // it makes habitable first.
-func initInside(argv []string) error  { return enter(argv, func(params) error { return nil }) }
+func initInside(argv []string) error  { return enter(argv, own) }
 func setupInside(argv []string) error { return enter(argv, furnish) }
 
 // enter hands the listener out, with the capabilities that takes, and then executes this
@@ -80,7 +80,7 @@ var errNoSupervisor = errors.New("bridge: the sandbox's supervisor is gone")
 // the kernel adds the credentials, with the process id as the supervisor
 // sees it, and the supervisor answers when it can pass signals on.
 func introduce() error {
-	if err := sendFD(fdSuper, message{Ready: true}, -1); err != nil {
+	if err := sendFDs(fdSuper, message{Ready: true}); err != nil {
 		return fmt.Errorf("bridge: reach the supervisor: %w", err)
 	}
 	if m, err := receive(fdSuper); err != nil || !m.Ready {

@@ -111,6 +111,8 @@ func helper(what string, args []string) int {
 		err = adopter(args)
 	case "strange-root":
 		err = inStrangeRoot(Mode(args[0]), args[1], args[2:])
+	case "peer":
+		err = actPeer(args[0])
 	case "pry":
 		err = pry()
 	}

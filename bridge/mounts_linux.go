@@ -19,7 +19,7 @@ import (
 // which it could have the kernel run a program outside the sandbox.
 const ueventHelper = "/kernel/uevent_helper"
 
-// mount is a line of /proc/self/mountinfo.
+// mount is a line of mountinfo.
 type mount struct {
 	id, parent int
 	root       string // what of the file system is mounted
@@ -28,9 +28,9 @@ type mount struct {
 	fsType     string
 }
 
-// readMounts returns the mounts of this process's namespace that a path leads to.
+// readMounts returns the mounts of this thread's namespace that a path leads to.
 func readMounts() ([]mount, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := os.ReadFile(ownTask + "mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out what is mounted: %w", err)
 	}

@@ -108,7 +108,10 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = params{wish: wish{Port: s.Port}, CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	p = params{CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	if p.wish, err = s.wishes(h); err != nil {
+		return p, err
+	}
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}
