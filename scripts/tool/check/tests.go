@@ -216,15 +216,20 @@ func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string
 	if err := t.do(ctx, o.w, "go", "test", "-c", "-o", binary, e2eDir); err != nil {
 		return err
 	}
-	sallyport := filepath.Join(home, "sallyport")
-	if err := t.do(ctx, o.w, "go", "build", "-o", sallyport, "./bridge/cmd/sallyport"); err != nil {
+	binaries := filepath.Join(home, "bin")
+	err := os.Mkdir(binaries, 0o755)
+	if err == nil {
+		err = t.doEnv(ctx, o.w, []string{"CGO_ENABLED=0"}, "go", "build", "-o", binaries,
+			"./bridge/cmd/sallyport", "./conformance/cmd/egressconform", e2eDir+"/visitor")
+	}
+	if err != nil {
 		return err
 	}
 	args := []string{"tool", "test2json", "-p", "github.com/sallyport-dev/sallyport/scripts/e2e", "-t"}
 	args = append(append(args, prefix...), binary, "-test.v=test2json", "-test.timeout=8m")
 	c := t.command(ctx, "go", args...)
 	c.Dir = home
-	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARY="+sallyport, "TMPDIR="+home)
+	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARIES="+binaries, "TMPDIR="+home)
 	return t.consume(o, c)
 }
 
