@@ -22,6 +22,7 @@ const ueventHelper = "/kernel/uevent_helper"
 // mount is a line of mountinfo.
 type mount struct {
 	id, parent int
+	device     string // of the file system, as MAJOR:MINOR
 	root       string // what of the file system is mounted
 	point      string // where
 	readOnly   bool
@@ -55,7 +56,7 @@ func parseMounts(text string) (mounts []mount, err error) {
 			return nil, fmt.Errorf("bridge: read /proc/self/mountinfo: %w", err)
 		}
 		mounts = append(mounts, mount{
-			id: id, parent: parent, root: unescape(f[3]), point: unescape(f[4]), fsType: f[end+1],
+			id: id, parent: parent, device: f[2], root: unescape(f[3]), point: unescape(f[4]), fsType: f[end+1],
 			readOnly: slices.Contains(strings.Split(f[5], ","), "ro"),
 		})
 	}

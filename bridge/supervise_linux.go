@@ -129,6 +129,7 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 		kill()
 	}()
 	go c.attend(signals, kill)
+	offerServices(c.super) // while the sandbox is being made
 	return c.status(reapUntil(pid))
 }
 
