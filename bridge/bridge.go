@@ -93,6 +93,8 @@ type Sandbox struct {
 	// that is nobody's yet (the far end of a new pty), the controlling
 	// terminal of its session. Session.Run does the near end.
 	Terminal bool
+
+	listen bool // for tests: wish.Listen
 }
 
 // Command returns a command that, when run, runs name inside the sandbox with

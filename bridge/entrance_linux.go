@@ -46,9 +46,11 @@ type wish struct {
 	// ports in Capture at any address that is not of the loopback.
 	Transparent bool                  `json:",omitempty"`
 	Capture     []proxycore.PortRange `json:",omitempty"`
-	// Loopback are the ports for which the loopback's addresses are captured, too. (A
-	// kernel that cannot redirect captures them for all of Capture.)
-	Loopback []proxycore.PortRange `json:",omitempty"`
+	// Loopback4 and Loopback6 are the ports for which the loopback's addresses are
+	// captured, too. (A kernel that cannot redirect captures them for all of Capture.)
+	Loopback4, Loopback6 []proxycore.PortRange `json:",omitempty"`
+	// Listen says to open a listener for each port even where the kernel can redirect.
+	Listen bool `json:",omitempty"`
 
 	// untrusted is set on the host for a peer that is not a process of ours, which
 	// may have checked nothing: what this kernel cannot verify is then refused.
@@ -162,7 +164,7 @@ func (e *entrance) prepare() error {
 		return err
 	}
 	if e.Kind == entranceDNSUDP {
-		return e.askDestination()
+		return nil
 	}
 	if err := unix.Listen(e.fd, unix.SOMAXCONN); err != nil {
 		return err
@@ -177,15 +179,6 @@ func (e *entrance) prepare() error {
 		return errors.Join(err, unix.EAFNOSUPPORT)
 	}
 	return nil
-}
-
-// askDestination has every query come with the address that was asked, so that
-// the answer can come from there: a client takes no other.
-func (e *entrance) askDestination() error {
-	if e.IPv6 { // IPv4 queries come with one in the same form
-		return unix.SetsockoptInt(e.fd, unix.IPPROTO_IPV6, unix.IPV6_RECVPKTINFO, 1)
-	}
-	return unix.SetsockoptInt(e.fd, unix.IPPROTO_IP, unix.IP_PKTINFO, 1)
 }
 
 // address is what e's socket is bound to.

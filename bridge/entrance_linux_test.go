@@ -255,7 +255,7 @@ func TestEntrancesPeers(t *testing.T) {
 			if err := unix.Shutdown(theirs, unix.SHUT_WR); err != nil { // which is the peer's end
 				t.Fatal(err)
 			}
-			detach, err := serveEntrances(ours, p.wish, echoProxy(t), proxycore.Listening{})
+			detach, err := serveEntrances(ours, p.wish, newInternet(t).Handle, proxycore.Listening{})
 			if err == nil {
 				detach()
 			}
@@ -355,12 +355,33 @@ func TestParamsFit(t *testing.T) {
 	for i := range maxRanges {
 		ranges = append(ranges, proxycore.PortRange{First: uint16(10000 + 2*i), Last: uint16(10000 + 2*i)})
 	}
-	b, err := json.Marshal(message{Params: &params{wish: wish{Transparent: true, Capture: ranges, Loopback: ranges}}})
+	b, err := json.Marshal(message{Params: &params{wish: wish{Transparent: true, Capture: ranges, Loopback4: ranges, Loopback6: ranges}}})
 	if err != nil || len(b) > maxMessage/2 {
 		t.Errorf("the message has %d bytes of %d: %v", len(b), maxMessage, err)
 	}
 	var m message
-	if err := json.Unmarshal(b, &m); err != nil || len(m.Params.Capture) != maxRanges || len(m.Params.Loopback) != maxRanges {
+	if err := json.Unmarshal(b, &m); err != nil || len(m.Params.Capture) != maxRanges || len(m.Params.Loopback6) != maxRanges {
 		t.Errorf("it arrives as %v: %v", m.Params, err)
+	}
+}
+
+// TestEntrancesWithoutIPv6: where IPv6 is disabled, IPv4 is captured all the same.
+func TestEntrancesWithoutIPv6(t *testing.T) {
+	t.Parallel()
+	if _, err := Probe(t.Context(), UserNS); err != nil {
+		t.Skipf("not tested: %v", err)
+	}
+	for _, way := range []string{entranceRedirect, entranceTCP} {
+		cmd := exec.CommandContext(t.Context(), self, "helper", "no-ipv6", way)
+		sys, err := ownNamespaces()
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd.SysProcAttr = sys
+		out, err := cmd.CombinedOutput()
+		want := "proxy false\n" + way + " false\ndns-udp false\ndns-tcp false\nconnected\nEADDRNOTAVAIL\n"
+		if err != nil || string(out) != want {
+			t.Errorf("%v: %q, want %q", err, out, want)
+		}
 	}
 }

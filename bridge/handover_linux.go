@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"slices"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -44,8 +43,7 @@ func passEntrances(sock int, all []entrance) error {
 // serveEntrances takes from the other end of c the entrances that w admits, checks them
 // like anything from inside, and serves them through h. The caller answers the peer. An error of
 // c itself, such as [io.EOF], needs no answer, but does no harm to answer.
-// detach is to be called when the sandbox has ended, and before h is closed if the peer is
-// not trusted; it returns when all is over.
+// detach is to be called when the sandbox has ended; it returns when all is over.
 func serveEntrances(c *net.UnixConn, w wish, h *proxycore.Handle, o proxycore.Listening) (detach func(), err error) {
 	t := taker{wish: w}
 	defer func() {
@@ -61,16 +59,12 @@ func serveEntrances(c *net.UnixConn, w wish, h *proxycore.Handle, o proxycore.Li
 	if t.capture.Proxy == nil {
 		return nil, errors.New("bridge: sandbox passed no listener for the proxy")
 	}
-	wake := t.wakers()
-	cut, err := h.Capture(t.capture, o)
+	detach, err = h.Capture(t.capture, o)
 	t.capture = proxycore.Capture{} // it is h's, also on an error
 	if err != nil {
 		return nil, fmt.Errorf("bridge: attach the sandbox to the proxy: %w", err)
 	}
-	return func() {
-		wake()
-		cut()
-	}, nil
+	return detach, nil
 }
 
 // taker collects the entrances of one sandbox.
@@ -242,28 +236,4 @@ func (t *taker) keep(e entrance, f *os.File) error {
 		t.capture.Connections = append(t.capture.Connections, l)
 	}
 	return nil
-}
-
-// wakers returns a function that wakes whoever waits for one of the sockets, for good.
-// A peer that has kept a copy can make the socket, of which both are, a
-// blocking one, and a thread that waits in the kernel is not woken by closing it.
-func (t *taker) wakers() func() {
-	sockets := []any{t.capture.Proxy}
-	for _, list := range [][]net.Listener{t.capture.Connections, t.capture.QueryStreams} {
-		for _, l := range list {
-			sockets = append(sockets, l)
-		}
-	}
-	for _, u := range t.capture.Queries {
-		sockets = append(sockets, u)
-	}
-	return func() {
-		for _, s := range sockets {
-			raw, err := s.(syscall.Conn).SyscallConn()
-			if err != nil {
-				continue // closed
-			}
-			_ = raw.Control(func(fd uintptr) { _ = unix.Shutdown(int(fd), unix.SHUT_RDWR) })
-		}
-	}
 }

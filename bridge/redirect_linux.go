@@ -26,6 +26,9 @@ const ip6tSoOriginalDst = 80
 // family to which the kernel redirects what is connected to captured ports. Any error means
 // that this kernel cannot do it, or this process may not.
 func openRedirect(w wish, ipv6 bool) (all []entrance, err error) {
+	if w.Listen {
+		return nil, errors.ErrUnsupported
+	}
 	defer func() {
 		if err != nil {
 			closeEntrances(all)
@@ -71,18 +74,20 @@ func redirect(w wish, all []entrance) error {
 	if err != nil {
 		return err
 	}
-	loopback, err := r.ports("loopback", w.Loopback)
-	if err != nil {
-		return err
-	}
 	for _, e := range all {
 		if e.Kind == entranceProxy { // whoever asks the proxy means the proxy
 			r.add(onLoopback(false), toPort(e.Port), expr.VerdictReturn)
 			continue
 		}
-		if len(w.Loopback) > 0 {
-			r.redirect(onLoopback(e.IPv6), loopback, e.Port)
+		name, ranges := "loopback4", w.Loopback4
+		if e.IPv6 {
+			name, ranges = "loopback6", w.Loopback6
 		}
+		loopback, err := r.ports(name, ranges)
+		if err != nil {
+			return err
+		}
+		r.redirect(onLoopback(e.IPv6), loopback, e.Port)
 		r.add(onLoopback(e.IPv6), nil, expr.VerdictReturn)
 		r.redirect(ofFamily(e.IPv6), captured, e.Port)
 	}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
@@ -39,34 +40,40 @@ func (s Sandbox) wishes(h *proxycore.Handle) (wish, error) {
 		return w, errors.New("bridge: a transparent sandbox needs a policy that is known here, for the ports to capture, and this proxy applies " +
 			"one of its own: give the sandbox a Filter, or put the built-in proxy in front, with this one as its upstream")
 	}
-	w.Capture, w.Loopback = captured(f)
+	w.Listen = s.listen
+	w.capture(f)
 	return w, nil
 }
 
-// captured returns the ports whose connections the filter could admit, and those of them
+// capture says what w captures: the ports whose connections f could admit, and those of them
 // that it admits on the loopback. Port 53 is the name server's.
-func captured(f *proxycore.Filter) (all, loopback []proxycore.PortRange) {
-	all = f.Ports()
-	if len(all) > maxRanges { // the filter judges each connection anyway
-		all = []proxycore.PortRange{{First: 1, Last: 65535}}
-	}
-	all = withoutPort(all, dnsPort)
+func (w *wish) capture(f *proxycore.Filter) {
+	w.Capture = withoutPort(bounded(f.Ports()), dnsPort)
 	if !f.AdmitsLoopback() {
-		return all, nil
+		return
 	}
-	for _, r := range all {
+	for _, r := range w.Capture {
 		for port := int(r.First); port <= int(r.Last); port++ {
-			v4 := f.Decide(proxycore.Target{Host: "127.0.0.1", Port: uint16(port)})
-			v6 := f.Decide(proxycore.Target{Host: "::1", Port: uint16(port)})
-			if v4.Allowed || v6.Allowed {
-				loopback = addPort(loopback, uint16(port))
+			// A connection to the address is taken for one to the name, if only that is admitted.
+			name := f.Decide(proxycore.Target{Host: "localhost", Port: uint16(port)}).Allowed
+			if name || f.Decide(proxycore.Target{Addr: netip.AddrFrom4([4]byte{127, 0, 0, 1}), Port: uint16(port)}).Allowed {
+				w.Loopback4 = addPort(w.Loopback4, uint16(port))
+			}
+			if name || f.Decide(proxycore.Target{Addr: netip.IPv6Loopback(), Port: uint16(port)}).Allowed {
+				w.Loopback6 = addPort(w.Loopback6, uint16(port))
 			}
 		}
 	}
-	if len(loopback) > maxRanges {
-		return all, all
+	w.Loopback4, w.Loopback6 = bounded(w.Loopback4), bounded(w.Loopback6)
+}
+
+// bounded returns ranges, or one of all ports if they are too many: the filter judges each
+// connection anyway.
+func bounded(ranges []proxycore.PortRange) []proxycore.PortRange {
+	if len(ranges) > maxRanges {
+		return []proxycore.PortRange{{First: 1, Last: 65535}}
 	}
-	return all, loopback
+	return ranges
 }
 
 // withoutPort takes port out of ranges.
