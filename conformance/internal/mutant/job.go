@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
 
@@ -37,11 +38,14 @@ func (m Mutant) entry() Entry {
 	return m.Entry
 }
 
-// Jobs are the distinct mutants of the table.
+// Jobs are the distinct mutants of the table that this kernel can show.
 func Jobs() []Job {
 	var out []Job
 	at := map[string]int{}
 	for _, m := range Table() {
+		if m.Kernel.Do != "" && !probe.Here(m.Kernel) {
+			continue
+		}
 		j := Job{Fault: m.Fault, Entry: m.entry()}
 		i, ok := at[j.Name()]
 		if !ok {

@@ -19,15 +19,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Victim is what a process that OpVictim has made says on its standard output, a line each: where its secret is, and
-// after the end of its standard input, what has become of it.
-const (
-	VictimAt       = "at %d"
-	VictimIntact   = "intact"   // nobody got at it
-	VictimSignaled = "signaled" // it has got SIGWINCH
-	VictimChanged  = "changed"  // its memory is another
-)
-
 // beVictim lets every process trace it that may trace anything: what protects it from the sandbox must be the sandbox.
 func beVictim(secret string) error {
 	got := make(chan os.Signal, 8)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -18,7 +19,10 @@ func (s settings) environ(address string) []string {
 	var env []string
 	for _, kv := range os.Environ() {
 		name, _, _ := strings.Cut(kv, "=")
-		if s.Faults.Has(HostVariablesWin) || !strings.HasSuffix(strings.ToLower(name), "_proxy") {
+		switch {
+		case strings.HasSuffix(strings.ToLower(name), "_proxy") && !s.Faults.Has(HostVariablesWin):
+		case namesService(name) && !s.Faults.Has(ServiceVariables):
+		default:
 			env = append(env, kv)
 		}
 	}
@@ -42,6 +46,16 @@ func (s settings) environ(address string) []string {
 	return append(env, "NO_PROXY="+noProxy, "no_proxy="+noProxy)
 }
 
+// namesService says that a variable tells programs of a service of the host that does things for them.
+func namesService(name string) bool {
+	for _, prefix := range []string{"DBUS_", "DOCKER_", "CONTAINER_", "KUBE", "LISTEN_", "GPG_", "SSH_A", "XDG_RUNTIME_", "VSCODE_"} {
+		if strings.HasPrefix(name, prefix) {
+			return true
+		}
+	}
+	return slices.Contains([]string{"DISPLAY", "WAYLAND_DISPLAY", "XAUTHORITY", "NOTIFY_SOCKET", "JOURNAL_STREAM", "TMUX", "STY"}, name)
+}
+
 // seal takes from the command what the init needed: descriptors, capabilities, the way back to them.
 func (s settings) seal(cmd *exec.Cmd) error {
 	if !s.Faults.Has(DescriptorsLeaked) {
@@ -59,6 +73,9 @@ func (s settings) seal(cmd *exec.Cmd) error {
 		if err := prctl(38, 1, 0); err != nil { // PR_SET_NO_NEW_PRIVS
 			return fmt.Errorf("no_new_privs: %w", err)
 		}
+	}
+	if err := s.lock(); err != nil { // before the capabilities go: without no_new_privs it takes one
+		return err
 	}
 	if s.Faults.Has(CapabilitiesKept) {
 		return nil
