@@ -28,6 +28,7 @@ const (
 	roleProbeBwrap     = "sallyport:bridge:probe-bwrap"     // outside: BWRAP ARG…
 	roleProbeInit      = "sallyport:bridge:probe-init"      // roleInit without a command: NETNS PIDNS
 	roleProbeSetup     = "sallyport:bridge:probe-setup"     // roleSetup without a command: NETNS PIDNS
+	roleProbeDoors     = "sallyport:bridge:probe-doors"     // inside, as the command: -
 )
 
 const (
@@ -62,6 +63,7 @@ func runRole() {
 		roleProbeBwrap:     probeBwrap,
 		roleProbeInit:      probeInit,
 		roleProbeSetup:     probeSetup,
+		roleProbeDoors:     probeDoors,
 	}
 	role, ok := roles[os.Args[1]]
 	if !ok {
