@@ -151,7 +151,7 @@ func (in *admitting) end() {
 		in.mu.Lock()
 		in.over = true
 		for c := range in.conns {
-			c.Close()
+			_ = c.CloseRead() // wakes its goroutine, which tells the peer when the network is gone
 		}
 		in.mu.Unlock()
 		in.peers.Wait()
@@ -239,7 +239,14 @@ func (in *admitting) settle(c *net.UnixConn, name string) (detach func(), err er
 	if err := send(c, message{Params: &p}); err != nil {
 		return nil, fmt.Errorf("bridge: tell the sandbox what to open: %w", err)
 	}
-	return serveEntrances(c, w, in.h, proxycore.Listening{Name: name, Filter: filter, MaxConns: in.a.MaxConns})
+	detach, err = serveEntrances(c, w, in.h, proxycore.Listening{Name: name, Filter: filter, MaxConns: in.a.MaxConns})
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		err = fmt.Errorf("bridge: the sandbox has not handed its sockets over within %v", in.patience)
+	case err != nil && !strings.HasPrefix(err.Error(), errorPrefix):
+		err = fmt.Errorf("bridge: take the sandbox's sockets: %w", err)
+	}
+	return detach, err
 }
 
 // wish is what the peer has to open for what it asked for.
@@ -277,7 +284,7 @@ func receiveRequest(c *net.UnixConn) (asked attachRequest, err error) {
 	b, oob := make([]byte, 1<<10), make([]byte, unix.CmsgSpace(0))
 	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
 	if err != nil {
-		return asked, fmt.Errorf("bridge: a sandbox came and asked for nothing: %w", err)
+		return asked, fmt.Errorf("bridge: a sandbox has asked for nothing: %w", err)
 	}
 	if oobn > 0 || flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		closeRights(oob[:oobn])

@@ -49,8 +49,8 @@ func (a *Attachment) Port() int { return a.in.port }
 // among them only if the file is in sight here, under the same path.
 func (a *Attachment) Environ(base []string) []string { return a.in.environ(base) }
 
-// Done is closed when the proxy does not serve this network namespace any more, and there
-// is no network.
+// Done is closed when the proxy does not serve this network namespace any more: its sockets
+// are closed, and there is no network. After Close that takes the proxy a moment longer.
 func (a *Attachment) Done() <-chan struct{} { return a.in.done }
 
 // Close ends the attachment, and with it the network. It is idempotent.

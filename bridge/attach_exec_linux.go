@@ -37,6 +37,9 @@ func (a *attached) exec(argv, env []string) error {
 	if _, err := unix.FcntlInt(uintptr(fd), unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("bridge: keep the control socket: %w", err)
 	}
+	if !a.params.open(DoorHostVariables) {
+		env = withoutHostVariables(env, nil)
+	}
 	env = a.environ(env)
 	if err := shutDoors(a.params); err != nil {
 		return err

@@ -1,0 +1,492 @@
+// Copyright 2026 The Sallyport Authors
+// SPDX-License-Identifier: Apache-2.0
+
+package bridge
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
+)
+
+// Roles of the test binary in a container, which here is namespaces without a network.
+func init() {
+	if len(os.Args) < 3 || os.Args[1] != "container" {
+		return
+	}
+	Init()
+	var err error
+	switch os.Args[2] {
+	case "attach":
+		err = attachHelper(os.Args[3:])
+	case "hold":
+		err = holdHelper(os.Args[3])
+	case "peer":
+		err = hostilePeer(os.Args[3], os.Args[4])
+	}
+	if err != nil {
+		fmt.Println(err)
+		os.Exit(ExitFailed)
+	}
+	os.Exit(0)
+}
+
+// attachHelper is a container's first process: SOCKET OPTIONS COMMAND ARG….
+func attachHelper(args []string) error {
+	c := AttachConfig{Socket: args[0]}
+	for o := range strings.SplitSeq(args[1], ",") {
+		switch {
+		case o == "transparent":
+			c.Transparent = true
+		case o == "network":
+			c.OtherNetwork = true
+		case o != "":
+			c.Weaker = append(c.Weaker, Door(o))
+		}
+	}
+	a, err := Attach(context.Background(), c)
+	if err != nil {
+		return err
+	}
+	return a.Exec(args[2:], os.Environ())
+}
+
+// holdHelper attaches as a library does, and says what becomes of it: it closes the
+// attachment at the end of its input.
+func holdHelper(socket string) error {
+	a, err := Attach(context.Background(), AttachConfig{Socket: socket})
+	if err != nil {
+		return err
+	}
+	if want := fmt.Sprintf("HTTPS_PROXY=http://127.0.0.1:%d", a.Port()); !slices.Contains(a.Environ(nil), want) {
+		return fmt.Errorf("the environment has no %s", want)
+	}
+	fmt.Println("up")
+	var closing atomic.Bool
+	go func() {
+		_, _ = io.Copy(io.Discard, os.Stdin)
+		closing.Store(true)
+		_ = errors.Join(a.Close(), a.Close())
+	}()
+	<-a.Done()
+	gone := func() bool {
+		c, err := net.Dial("tcp", fmt.Sprint("127.0.0.1:", a.Port()))
+		if err == nil {
+			c.Close()
+		}
+		return errors.Is(err, unix.ECONNREFUSED)
+	}
+	if closing.Load() {
+		if !eventually(gone) { // the proxy must learn of it first
+			return errors.New("the proxy is still there after Close")
+		}
+		fmt.Println("closed")
+		return nil
+	}
+	if !gone() {
+		return errors.New("the proxy is still there after Done")
+	}
+	fmt.Println("let go")
+	return nil
+}
+
+// container returns a command of the test binary in namespaces of its own.
+func container(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	sys, err := ownNamespaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	sys.Pdeathsig = 0 // it ends with its input or its proxy, and no thread of this process does
+	cmd := exec.CommandContext(t.Context(), self, append([]string{"container"}, args...)...)
+	cmd.SysProcAttr, cmd.Dir = sys, "/"
+	return cmd
+}
+
+// control starts an admission on w that must work.
+func (w *world) control(t *testing.T, a Admission) *Admitting {
+	t.Helper()
+	if a.Path == "" {
+		a.Path = filepath.Join(publicDir(t), "c.sock")
+	}
+	in, err := a.Start(t.Context(), w.Handle)
+	if err != nil {
+		t.Fatalf("Start: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := in.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+		if exists(in.Path()) {
+			t.Errorf("%s is there after Close", in.Path())
+		}
+	})
+	return in
+}
+
+// publicDir is a directory that other users can enter.
+func publicDir(t *testing.T) string {
+	t.Helper()
+	dir, err := os.MkdirTemp("/tmp", "sallyport-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// output runs cmd and wants its exit status.
+func output(t *testing.T, cmd *exec.Cmd, status int) string {
+	t.Helper()
+	out, err := cmd.CombinedOutput()
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) || cmd.ProcessState.ExitCode() != status {
+		t.Errorf("%q ended with %v, want status %d; it said %q", cmd.Args[2:], err, status, out)
+	}
+	return string(out)
+}
+
+// sandboxes waits until n sandboxes are there.
+func (a *Admitting) sandboxes(t *testing.T, n int) {
+	t.Helper()
+	count := func() int {
+		a.in.mu.Lock()
+		defer a.in.mu.Unlock()
+		return len(a.in.conns)
+	}
+	if !eventually(func() bool { return count() == n }) {
+		t.Errorf("there are %d sandboxes, want %d", count(), n)
+	}
+}
+
+// The command in a container reaches what the policy admits, is attributed, has no
+// privilege, and takes its sandbox along when it ends.
+func TestAttach(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{Name: "box"})
+	if got := output(t, container(t, "attach", in.Path(), "", self, "helper", "connect", w.origin), 0); got != "200 hello\n" {
+		t.Errorf("an allowed tunnel says %q", got)
+	}
+	if r := <-w.records; r.Sandbox != "box-1" || r.Decision != proxycore.DecisionAllow {
+		t.Errorf("recorded as %q, %s", r.Sandbox, r.Decision)
+	}
+	if got := output(t, container(t, "attach", in.Path(), "", self, "helper", "connect", "example.com:443"), 0); got != "403\n" {
+		t.Errorf("a tunnel that is not allowed says %q", got)
+	}
+	if r := <-w.records; r.Sandbox != "box-2" || r.Decision != proxycore.DecisionDeny {
+		t.Errorf("recorded as %q, %s", r.Sandbox, r.Decision)
+	}
+	in.sandboxes(t, 0)
+
+	cmd := container(t, "attach", in.Path(), "", self, "helper", "look")
+	cmd.Env = append(os.Environ(), "DOCKER_HOST=unix:///run/docker.sock")
+	var s sight
+	if err := json.Unmarshal([]byte(output(t, cmd, 0)), &s); err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]string{
+		"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
+		"CapBnd": "0000000000000000", "CapAmb": "0000000000000000", "NoNewPrivs": "1", "Seccomp": "2",
+	} {
+		if s.Status[key] != want {
+			t.Errorf("%s is %q, want %q", key, s.Status[key], want)
+		}
+	}
+	if len(s.Inherited) > 0 || s.Files["/proc/1/mem"] || s.PID != s.SID {
+		t.Errorf("the command inherits %v, can write /proc/1/mem: %v, is %d in session %d", s.Inherited, s.Files["/proc/1/mem"], s.PID, s.SID)
+	}
+	if slices.Contains(s.Env, "DOCKER_HOST=unix:///run/docker.sock") {
+		t.Error("the command has a variable of the host's services")
+	}
+}
+
+// Two sockets are two policies on one proxy, and no sandbox has the other's.
+func TestAttachPolicies(t *testing.T) {
+	w := newWorld(t)
+	other, err := proxycore.NewFilter(proxycore.Policy{Allow: []string{"example.com"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	own, none := w.control(t, Admission{Name: "own"}), w.control(t, Admission{Name: "none", Filter: other})
+	for _, tt := range []struct {
+		in   *Admitting
+		want string
+	}{{own, "200 hello\n"}, {none, "403\n"}, {own, "200 hello\n"}} {
+		if got := output(t, container(t, "attach", tt.in.Path(), "", self, "helper", "connect", w.origin), 0); got != tt.want {
+			t.Errorf("%s: got %q, want %q", tt.in.Path(), got, tt.want)
+		}
+	}
+	none.SetFilter(w.filter)
+	if got := output(t, container(t, "attach", none.Path(), "", self, "helper", "connect", w.origin), 0); got != "200 hello\n" {
+		t.Errorf("after SetFilter: got %q", got)
+	}
+	none.SetFilter(nil) // the proxy's own
+	if got := output(t, container(t, "attach", none.Path(), "", self, "helper", "connect", "example.com:443"), 0); got != "403\n" {
+		t.Errorf("after SetFilter(nil): got %q", got)
+	}
+}
+
+func TestAttachStatus(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{})
+	for _, tt := range []struct {
+		argv   []string
+		status int
+		want   string
+	}{
+		{[]string{"sh", "-c", "exit 7"}, 7, ""},
+		{[]string{"sh", "-c", "kill -9 $$"}, 128 + 9, ""},
+		{[]string{"/nonexistent/command"}, ExitNotFound, "no such file"},
+		{[]string{"no-such-command"}, ExitNotFound, "command not found"},
+		{[]string{"/"}, ExitCannotRun, "cannot be run"},
+		{[]string{"sh", "-c", "sleep 1000 >/dev/null 2>&1 & echo up"}, 0, "up"},
+	} {
+		if got := output(t, container(t, append([]string{"attach", in.Path(), ""}, tt.argv...)...), tt.status); !strings.Contains(got, tt.want) {
+			t.Errorf("%q: got %q, want %q in it", tt.argv, got, tt.want)
+		}
+	}
+	in.sandboxes(t, 0)
+}
+
+// Signals reach the command, and what it leaves behind does not stay, where the parent
+// is not process 1 either.
+func TestAttachSignalsAndOrphans(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{})
+	for _, first := range []bool{true, false} {
+		mark := marker(t)
+		cmd := container(t, "attach", in.Path(), "", "sh", "-c",
+			"trap 'exit 9' TERM; ( sleep 1000 "+mark+" & ) ; echo up; while :; do sleep 0.01; done")
+		if !first {
+			cmd.SysProcAttr.Cloneflags &^= unix.CLONE_NEWPID
+		}
+		start(t, cmd)
+		if err := cmd.Process.Signal(unix.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		var exit *exec.ExitError
+		if err := cmd.Wait(); !errors.As(err, &exit) || exit.ExitCode() != 9 {
+			t.Errorf("process 1 %v: ended with %v, want status 9", first, err)
+		}
+		if !eventually(func() bool { return len(processes(t, mark)) == 0 }) {
+			t.Errorf("process 1 %v: a process stays behind", first)
+		}
+	}
+}
+
+// A program can attach itself. The end of either side is the end of the network.
+func TestAttachEnds(t *testing.T) {
+	for name, end := range map[string]func(w *world, in *Admitting, stdin io.Closer) error{
+		"close":     func(_ *world, _ *Admitting, stdin io.Closer) error { return stdin.Close() },
+		"admitting": func(_ *world, in *Admitting, _ io.Closer) error { return in.Close() },
+		"proxy":     func(w *world, _ *Admitting, _ io.Closer) error { return w.Close() },
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			in := w.control(t, Admission{})
+			cmd := container(t, "hold", in.Path())
+			stdin, err := cmd.StdinPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := start(t, cmd)
+			in.sandboxes(t, 1)
+			if err := end(w, in, stdin); err != nil {
+				t.Error(err)
+			}
+			want := "let go\n"
+			if name == "close" {
+				want = "closed\n"
+			}
+			rest, _ := io.ReadAll(r)
+			if err := cmd.Wait(); err != nil || string(rest) != want {
+				t.Errorf("the container says %q and ends with %v, want %q", rest, err, want)
+			}
+			in.sandboxes(t, 0)
+			if name == "close" {
+				return
+			}
+			if got := output(t, container(t, "attach", in.Path(), "", "true"), ExitFailed); !strings.Contains(got, "start the proxy first") {
+				t.Errorf("a new sandbox is told %q", got)
+			}
+		})
+	}
+}
+
+// Draining the proxy removes the socket, and leaves live tunnels.
+func TestAttachDrain(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{})
+	cmd := container(t, "attach", in.Path(), "", self, "helper", "hold", w.origin)
+	r := start(t, cmd)
+	if line, err := r.ReadString('\n'); line != "200 hello\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	ctx, cut := context.WithCancel(t.Context())
+	defer cut()
+	drained := make(chan error, 1)
+	go func() { drained <- w.Shutdown(ctx) }()
+	if !eventually(func() bool { return !exists(in.Path()) }) {
+		t.Error("the socket is there while the proxy drains")
+	}
+	in.sandboxes(t, 1)
+	cut()
+	if err := <-drained; !errors.Is(err, context.Canceled) {
+		t.Errorf("Shutdown: %v", err)
+	}
+	_ = cmd.Wait()
+	in.sandboxes(t, 0)
+}
+
+// Where there is a network, attach refuses; and where that is the proxy's own, the proxy does.
+func TestAttachOtherNetwork(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{})
+	outside := func(options string) *exec.Cmd {
+		return exec.CommandContext(t.Context(), self, "container", "attach", in.Path(), options, "true")
+	}
+	if hasNetwork(t) {
+		if got := output(t, outside(""), ExitFailed); !strings.Contains(got, "--network none") {
+			t.Errorf("in a network: got %q", got)
+		}
+	}
+	if got := output(t, outside("network"), ExitFailed); !strings.Contains(got, "host's own network namespace") {
+		t.Errorf("in the host's network: got %q", got)
+	}
+}
+
+func hasNetwork(t *testing.T) bool {
+	t.Helper()
+	all, err := net.Interfaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(all, func(i net.Interface) bool { return i.Flags&net.FlagUp != 0 && i.Flags&net.FlagLoopback == 0 })
+}
+
+// Where lo is down and may not be brought up, or nothing is at the path, the error says what to do.
+func TestAttachRefuses(t *testing.T) {
+	w := newWorld(t)
+	in := w.control(t, Admission{})
+	dir := t.TempDir()
+	plain, err := net.Listen("unix", filepath.Join(dir, "plain"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer plain.Close()
+	if err := os.WriteFile(filepath.Join(dir, "file"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, socket, options string
+		change                func(*syscall.SysProcAttr)
+		want                  string
+	}{
+		{"nothing there", filepath.Join(dir, "x"), "", nil, "start the proxy first"},
+		{"another socket", filepath.Join(dir, "plain"), "", nil, "no control socket"},
+		{"a file", filepath.Join(dir, "file"), "", nil, "is gone; start it again"},
+		{"long path", "/" + strings.Repeat("x", 200), "", nil, "choose a shorter one"},
+		{"no such door", in.Path(), "windows", nil, `no door "windows"`},
+		{"lo down", in.Path(), "", func(s *syscall.SysProcAttr) { s.AmbientCaps = nil; asNobody(s) }, "may not bring it up"},
+		{"transparent where that is not offered", in.Path(), "transparent", nil, "start it with --transparent"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			cmd := container(t, "attach", tt.socket, tt.options, "true")
+			if tt.change != nil {
+				tt.change(cmd.SysProcAttr)
+			}
+			if got := output(t, cmd, ExitFailed); !strings.Contains(got, tt.want) {
+				t.Errorf("got %q, want %q in it", got, tt.want)
+			}
+		})
+	}
+}
+
+// asNobody makes root another user; an ordinary user is one already.
+func asNobody(s *syscall.SysProcAttr) {
+	if os.Geteuid() == 0 {
+		s.Credential = &syscall.Credential{Uid: 1000, Gid: 1000}
+	}
+}
+
+// A user who is not listed is turned away and told so; one who is comes in.
+func TestAttachUsers(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // who cannot become another user is the one user
+	}
+	w := newWorld(t)
+	for _, tt := range []struct {
+		uids   []uint32
+		status int
+		want   string
+	}{
+		{nil, ExitFailed, "permission denied"},
+		{[]uint32{1001}, ExitFailed, "does not admit user 1000"},
+		{[]uint32{1001, 1000}, 0, "200 hello"},
+	} {
+		in := w.control(t, Admission{AllowUIDs: tt.uids})
+		cmd := container(t, "attach", in.Path(), "", self, "helper", "connect", w.origin)
+		asNobody(cmd.SysProcAttr)
+		if got := output(t, cmd, tt.status); !strings.Contains(got, tt.want) {
+			t.Errorf("%v: got %q, want %q in it", tt.uids, got, tt.want)
+		}
+	}
+}
+
+// An ordinary user without CAP_SETPCAP cannot empty the bounding set, and needs not.
+func TestAttachKeepsBoundingSet(t *testing.T) {
+	if os.Geteuid() != 0 {
+		return // only root can have a container whose user is less than its creator
+	}
+	w := newWorld(t)
+	in := w.control(t, Admission{AllowUIDs: []uint32{1000}})
+	cmd := container(t, "attach", in.Path(), "", self, "helper", "look")
+	asNobody(cmd.SysProcAttr)
+	cmd.SysProcAttr.AmbientCaps = []uintptr{unix.CAP_NET_ADMIN} // for lo
+	var s sight
+	if err := json.Unmarshal([]byte(output(t, cmd, 0)), &s); err != nil {
+		t.Fatal(err)
+	}
+	for _, key := range []string{"CapInh", "CapPrm", "CapEff", "CapAmb"} {
+		if s.Status[key] != "0000000000000000" {
+			t.Errorf("%s is %s", key, s.Status[key])
+		}
+	}
+	if s.Status["NoNewPrivs"] != "1" {
+		t.Error("no_new_privs is not set")
+	}
+}
+
+// lines is a logger whose lines can be awaited.
+func lines(t *testing.T) (*slog.Logger, *bufio.Reader) {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { r.Close(); w.Close() })
+	if err := r.SetReadDeadline(deadline()); err != nil {
+		t.Fatal(err)
+	}
+	return slog.New(slog.NewTextHandler(w, nil)), bufio.NewReader(r)
+}
