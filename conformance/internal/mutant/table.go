@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/sallyport-dev/sallyport/conformance/internal/oracle"
-	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
 	. "github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
 
@@ -23,8 +22,6 @@ type Mutant struct {
 	// else still has to pass; one that breaks the positive control of everything is tried in few areas,
 	// where what it breaks can be told apart.
 	Areas []string
-	// Kernel is what has to work outside for the fault to show; the zero value needs nothing.
-	Kernel probe.Action
 }
 
 // Areas: checks that cost much and have nothing to do with a kind of fault are left out.
@@ -43,7 +40,7 @@ var (
 // Table returns the matrix.
 func Table() []Mutant {
 	return slices.Concat(broadMutants(), policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
-		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), doorMutants(), unclaimedMutants(), upstreamMutants(), launcherMutants())
+		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), transparentMutants(), doorMutants(), unclaimedMutants(), upstreamMutants(), launcherMutants())
 }
 
 func rows(areas []string, all ...Mutant) []Mutant {

@@ -27,7 +27,7 @@ const (
 
 // How the attempt to carry something ended, in Result.End.
 const (
-	Carried     = "carried"     // a line came back
+	Carried     = "carried"     // a line came
 	Reset       = "reset"       // the connection was reset
 	Closed      = "closed"      // it ended in good order
 	Refused     = "refused"     // nothing listens there, or ICMP says so
@@ -41,7 +41,7 @@ const (
 func direct(a Action) (r Result, ok bool) {
 	timeout := time.Duration(a.Timeout) * time.Millisecond
 	switch a.Do {
-	case "carry", "listen":
+	case "carry", "listen", "abandon":
 		return tryCarry(a, timeout), true
 	case "datagram":
 		return tryDatagram(a, timeout), true
@@ -122,7 +122,8 @@ func plainly(network, address string, timeout time.Duration) (net.Conn, error) {
 	return net.DialTimeout(network, net.JoinHostPort(addrs[0].Unmap().String(), port), timeout)
 }
 
-// tryCarry connects, sends a line and waits for one; "listen" sends nothing.
+// tryCarry connects, sends a line and waits for it to come back; "listen" sends nothing, and waits for any line, and so
+// does "abandon", which then resets the connection.
 func tryCarry(a Action, timeout time.Duration) Result {
 	c, err := plainly(a.Network, a.Address, timeout)
 	if err != nil {
@@ -130,8 +131,9 @@ func tryCarry(a Action, timeout time.Duration) Result {
 	}
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(timeout))
+	text := fmt.Sprintf("carry %s\n", a.Address)
 	if a.Do == "carry" {
-		fmt.Fprintf(c, "carry %s\n", a.Address) // what cannot be sent cannot come back either
+		io.WriteString(c, text) // what cannot be sent cannot come back either
 	}
 	r := Result{At: c.RemoteAddr().String()}
 	r.Said, err = bufio.NewReader(c).ReadString('\n')
@@ -139,7 +141,10 @@ func tryCarry(a Action, timeout time.Duration) Result {
 		r.End, r.Detail = end(err), err.Error()
 		return r
 	}
-	r.Done, r.End, r.Detail = true, Carried, fmt.Sprintf("%q from %s", r.Said, r.At)
+	if a.Do == "abandon" {
+		c.(*net.TCPConn).SetLinger(0)
+	}
+	r.Done, r.End, r.Detail = a.Do != "carry" || r.Said == text, Carried, fmt.Sprintf("%q from %s", r.Said, r.At)
 	return r
 }
 

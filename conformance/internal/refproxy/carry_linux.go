@@ -41,6 +41,10 @@ func (s settings) carry(l net.Listener) {
 				reset(in)
 				return
 			}
+			if s.capture != nil {
+				s.capture.requests(in, out)
+				return
+			}
 			join(in, out.(*net.UnixConn))
 		}()
 	}

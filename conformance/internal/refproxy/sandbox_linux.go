@@ -18,7 +18,13 @@ import (
 // initArgument makes a binary that imports this package the init of a reference sandbox.
 const initArgument = "egress-conformance-reference-init"
 
+// middleArgument makes it a process that runs the command and waits for it, for the fault MiddleLeft.
+const middleArgument = "egress-conformance-reference-middle"
+
 func init() {
+	if len(os.Args) > 2 && os.Args[1] == middleArgument {
+		os.Exit(middle(os.Args[2], os.Args[3:]))
+	}
 	if len(os.Args) != 3 || os.Args[1] != initArgument {
 		return
 	}
@@ -47,7 +53,7 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 		}
 		f = f.With(NetworkKept)
 	}
-	s := settings{Launch: l, Door: door, Faults: f}
+	s := settings{Launch: l, Door: door, Faults: f, Transparent: p.o.Transparent, Allow: p.o.Allow, Deny: p.o.Deny}
 	if f.Has(LoginInSandbox) && p.up != nil && p.up.User != "" {
 		s.Env = append(s.Env, "CORPORATE_PROXY="+p.up.full())
 	}
@@ -66,13 +72,13 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 		AmbientCaps: []uintptr{capSetPcap, capNetAdmin, capSysAdmin},
 		Pdeathsig:   syscall.SIGKILL,
 	}
-	if f.Has(NetworkKept) {
+	if f.Has(NetworkKept) || f.Has(AbstractOpen) {
 		cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWNET
 	}
 	if f.sharesProcesses() {
 		cmd.SysProcAttr.Cloneflags &^= syscall.CLONE_NEWPID
 	}
-	if f.Has(ResolvesOnHost) {
+	if f.Has(ResolvesOnHost) || p.o.Transparent {
 		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, capNetBind)
 	}
 	if f.Has(VariablesOnly) {
@@ -82,7 +88,9 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 }
 
 // sharesNetwork and sharesProcesses say which namespaces the faults leave out.
-func (s Faults) sharesNetwork() bool { return s.Has(NetworkKept) || s.Has(VariablesOnly) }
+func (s Faults) sharesNetwork() bool {
+	return s.Has(NetworkKept) || s.Has(AbstractOpen) || s.Has(VariablesOnly)
+}
 
 func (s Faults) sharesProcesses() bool {
 	return s.Has(ChildLeft) || s.Has(OutlivesLauncher) || s.Has(RelayLeft) || s.Has(VariablesOnly)
@@ -104,7 +112,7 @@ func (s settings) run() (int, error) {
 		if err := loopbackUp(); err != nil {
 			return 125, err
 		}
-		if s.Faults.Has(ResolvesOnHost) {
+		if s.Faults.Has(ResolvesOnHost) && !s.Transparent {
 			if err := s.resolver(); err != nil {
 				return 125, err
 			}
@@ -112,6 +120,11 @@ func (s settings) run() (int, error) {
 		l, err := net.Listen("tcp4", "127.0.0.1:0")
 		if err != nil {
 			return 125, err
+		}
+		if s.Transparent && !s.Faults.Has(NotTransparent) {
+			if err := s.startCapture(); err != nil {
+				return 125, err
+			}
 		}
 		address = l.Addr().String()
 		s.open(l)
@@ -122,6 +135,9 @@ func (s settings) run() (int, error) {
 		}
 	}
 	cmd := exec.Command(s.Path, s.Args...)
+	if s.Faults.Has(MiddleLeft) {
+		cmd = exec.Command("/proc/self/exe", append([]string{middleArgument, s.Path}, s.Args...)...)
+	}
 	cmd.Env = s.environ(address)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	if s.Faults.Has(OutputLost) {
@@ -141,7 +157,23 @@ func (s settings) run() (int, error) {
 			return 125, err
 		}
 	}
-	return s.status(cmd.Wait())
+	err := cmd.Wait()
+	for s.Faults.Has(MiddleLeft) && cmd.ProcessState.ExitCode() < 0 { // killed: what it ran is this process's child now
+		if _, err := syscall.Wait4(-1, nil, 0, nil); err != nil {
+			break
+		}
+	}
+	return s.status(err)
+}
+
+func middle(path string, args []string) int {
+	cmd := exec.Command(path, args...)
+	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
+	status, err := settings{}.status(cmd.Run())
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "refproxy: sandbox:", err)
+	}
+	return status
 }
 
 // status is the command's own, or 128 and the signal that ended it.
