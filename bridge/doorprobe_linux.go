@@ -41,7 +41,7 @@ func probeDoors([]string) error {
 	if err := json.NewDecoder(os.Stdin).Decode(&services); err != nil {
 		return fmt.Errorf("bridge: read what to try: %w", err)
 	}
-	all := slices.Concat(tryCalls(), tryForeign(), tryServices(services), tryVariables(), tryAlways())
+	all := slices.Concat(tryAlways(), tryCalls(), tryForeign(), tryServices(services), tryVariables())
 	return json.NewEncoder(os.Stdout).Encode(all)
 }
 
