@@ -156,6 +156,7 @@ func ownTerminal(cmd *exec.Cmd) {
 		cmd.SysProcAttr = new(syscall.SysProcAttr)
 	}
 	cmd.SysProcAttr.Setsid, cmd.SysProcAttr.Setctty, cmd.SysProcAttr.Ctty = true, true, 0
+	cmd.SysProcAttr.Setpgid = false // who begins a session begins a group, and may not do so twice
 }
 
 // terminal starts the sandbox as somebody at a terminal does, and types from inside. What was typed, the terminal shows.

@@ -35,8 +35,8 @@ func tryDoor(a Action) Result {
 	return failed(errors.ErrUnsupported)
 }
 
-// Here reports whether an action works outside of a sandbox; there is none here.
-func Here(Action) bool { return false }
+// isHere: there is none of them here.
+func isHere(door) bool { return false }
 
 func beVictim(string) error { return errors.ErrUnsupported }
 

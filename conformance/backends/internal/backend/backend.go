@@ -19,6 +19,7 @@ import (
 
 	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
 	"github.com/sallyport-dev/sallyport/fixtures"
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
@@ -107,9 +108,20 @@ func Baseline(text string) *conformance.Baseline {
 	if os.Getenv(noBaselineVariable) != "" {
 		return nil
 	}
-	b, err := conformance.ParseBaseline(strings.NewReader(text))
+	b, err := conformance.ParseBaseline(strings.NewReader(onThisKernel(text)))
 	if err != nil {
 		panic(err) // the file is part of this repository
 	}
 	return b
+}
+
+// onThisKernel leaves out the lines about doors that this kernel does not have, so that nothing can leave them open.
+func onThisKernel(text string) string {
+	var out strings.Builder
+	for line := range strings.Lines(text) {
+		if f := strings.Fields(line); len(f) == 0 || probe.Shows(f[0]) {
+			out.WriteString(line)
+		}
+	}
+	return out.String()
 }
