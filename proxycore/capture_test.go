@@ -214,6 +214,7 @@ func TestCaptureSharesItsLimit(t *testing.T) {
 	if got := dialProxy(t, s.proxy.Addr().String()).status(head("github.com:443")); got != 200 {
 		t.Fatalf("status %d", got)
 	}
+	w.accept()
 	stream := dialProxy(t, s.streams.Addr().String())
 	stream.send(framed(ask(t, "github.com.", dnsmessage.TypeA, nil)))
 	readFramed(t, stream.r)

@@ -84,11 +84,14 @@ func (s *sandbox) refused(to string) {
 	}
 }
 
-// captured makes a captured connection that is admitted, with the origin's end.
+// captured makes a captured connection that is admitted, with the origin's end. A
+// byte has come through: the origin's accept says only that it was dialled.
 func (s *sandbox) captured(to string) (*client, *net.TCPConn) {
 	s.t.Helper()
-	c := s.connect(to)
-	return c, s.accept()
+	c, o := s.connect(to), s.accept()
+	io.WriteString(o, "!")
+	expect(s.t, c.r, "!")
+	return c, o
 }
 
 // lookUp asks for a name over TCP and gives what matters of the reply.

@@ -39,7 +39,7 @@ func TestCapturedConnectionToAName(t *testing.T) {
 		r := s.record()
 		r.Time, r.Duration, r.Client = r.Time.Truncate(0), 0, ""
 		want := Record{Time: r.Time, Sandbox: "one", Method: MethodTCP, Host: "github.com", Port: 22, Address: public.String() + ":22",
-			Decision: DecisionAllow, Rule: "github.com:22", BytesUp: 2, BytesDown: 12}
+			Decision: DecisionAllow, Rule: "github.com:22", BytesUp: 2, BytesDown: 13}
 		if r != want {
 			t.Errorf("record = %+v, want %+v", r, want)
 		}
