@@ -251,21 +251,12 @@ func (in *admitting) settle(c *net.UnixConn, name string) (detach func(), err er
 
 // wish is what the peer has to open for what it asked for.
 func (in *admitting) wish(asked attachRequest, filter *proxycore.Filter) (wish, error) {
-	w := wish{untrusted: true}
-	if !asked.Transparent {
-		return w, nil
+	if asked.Transparent && !in.a.Transparent {
+		return wish{}, errors.New("bridge: the proxy does not offer transparent sandboxes at this control socket: start it with --transparent, or attach without")
 	}
-	if !in.a.Transparent {
-		return w, errors.New("bridge: the proxy does not offer transparent sandboxes at this control socket: start it with --transparent, or attach without")
-	}
-	if filter == nil {
-		filter = in.h.Filter()
-	}
-	if filter == nil {
-		return w, errors.New("bridge: a transparent sandbox needs a policy that is known here, and the proxy's is not: name one for the control socket")
-	}
-	w.Transparent, w.Capture = true, filter.Ports()
-	return w, nil
+	w, err := Sandbox{Transparent: asked.Transparent, Filter: filter}.wishes(in.h)
+	w.untrusted = true
+	return w, err
 }
 
 // attachRequest is the first message on a control socket, from the peer.
