@@ -188,3 +188,29 @@ func TestDetachOfSocketsMadeBlocking(t *testing.T) {
 		expectEOF(t, tunnel.r)
 	}
 }
+
+// BenchmarkQuery is a query over UDP, there and back.
+func BenchmarkQuery(b *testing.B) {
+	h, err := BuiltIn{Port: -1, Config: Config{Filter: allowing(b, DefaultDevAllowlist()...)}}.Start(b.Context())
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer h.Close()
+	u, addr := udp(b)
+	if _, err := h.Capture(Capture{Queries: []*net.UDPConn{u}}, Listening{}); err != nil {
+		b.Fatal(err)
+	}
+	c, err := net.Dial("udp", addr)
+	if err != nil {
+		b.Fatal(err)
+	}
+	defer c.Close()
+	msg, reply := ask(b, "github.com.", dnsmessage.TypeA, nil), make([]byte, 512)
+	b.ReportAllocs()
+	for b.Loop() {
+		c.Write(msg)
+		if _, err := c.Read(reply); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
