@@ -65,8 +65,8 @@ type Sandbox struct {
 	Port int
 	// Filter is this sandbox's policy; nil is the proxy's own. NO_PROXY is
 	// empty in the sandbox if the policy admits a loopback address, which clients then
-	// ask the proxy for. The policy of a proxy that has no TCP listener is known
-	// here only if it is given as Filter.
+	// ask the proxy for. The policy of a proxy that is not built in and has no TCP listener
+	// is known here only if it is given as Filter.
 	Filter *proxycore.Filter
 	// MaxConns bounds the connections of this sandbox served at once, so that it
 	// cannot take those of all others that share the proxy; one more is answered 503.
@@ -75,12 +75,20 @@ type Sandbox struct {
 	// makes the command end with ExitFailed, as it does for Filter.
 	MaxConns int
 	// Transparent brings to the proxy also what programs connect to without asking
-	// it: every address leads to the proxy on the TCP ports that the policy names when the
-	// command starts, and every name server's port 53 to the proxy's own name server,
-	// which knows the names that the policy admits. What is connected to
-	// any other port is refused, as is UDP. The policy must be known, as Filter or because
-	// the proxy is built in ([proxycore.Handle.Filter]); otherwise it is an error of
-	// Command. A policy that names no port leaves the name server alone.
+	// it: every address leads to the proxy on the TCP ports that the policy names when
+	// Command is called, and port 53 of every address to the proxy's own name server,
+	// which knows the names that the policy admits. What is connected to any other port is
+	// refused at once, as is UDP. The proxy variables are set all the same.
+	//
+	// Loopback addresses stay the sandbox's own, but for ports that the policy admits
+	// there. Programs in the sandbox can listen on every port from 1024 on; where the
+	// kernel cannot redirect (it takes nf_tables with nft_redir), not on those that the
+	// policy names, of which there may then be 64 and the loopback leads to the proxy, too.
+	//
+	// The policy must be known, as Filter or because the proxy is built in
+	// ([proxycore.Handle.Filter]); otherwise it is an error of Command. Of one that names
+	// no port only the name server is left. A policy that gets more ports later does not
+	// have them captured in sandboxes that run.
 	Transparent bool
 	// Weaker are doors to leave open. All the others are shut, and one that cannot
 	// be shut on this kernel is an error of Command. See Doors and Explain.

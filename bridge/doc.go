@@ -10,6 +10,10 @@
 // network namespace it was made in, so the proxy accepts the sandbox's
 // connections directly and nothing of Sallyport runs between the command and the proxy.
 //
+// With [Sandbox.Transparent] programs that know of no proxy get there, too: every address
+// is one of the sandbox's own, and connections and name queries arrive at sockets
+// that are passed out in the same way.
+//
 // [Socket] makes a Unix socket that leads to a proxy, for sandboxes of another
 // make, such as containers and virtual machines, that can mount a file.
 //
@@ -18,9 +22,7 @@
 //
 // The package is not a file-system sandbox: the command sees the files that the
 // caller sees, unless [Sandbox.BwrapArgs] says otherwise, and whoever can write the
-// caller's files can have something run outside later. It does not filter system calls
-// either: there is no seccomp filter yet, so AF_VSOCK is open where the kernel does not
-// bind it to a network namespace, and io_uring and the rest of the kernel can be attacked
-// as by any other process. It needs Linux;
+// caller's files can have something run outside later. Ways out other than
+// the network and the file system are doors, which are shut: see [Doors]. It needs Linux;
 // elsewhere its functions return errors that wrap [errors.ErrUnsupported].
 package bridge

@@ -61,10 +61,11 @@ func redirect(w wish, all []entrance) error {
 		return err
 	}
 	table := &nftables.Table{Family: nftables.TableFamilyINet, Name: "sallyport"}
-	// What somebody set here before must not add to it: there may be a table from an
-	// earlier start in a namespace that outlived it.
-	c.AddTable(table)
-	c.DelTable(table)
+	// A namespace that outlives its sandbox has the rules of an earlier one. To delete
+	// what is not there would do no harm but take the kernel ten milliseconds.
+	if old, _ := c.ListTableOfFamily(table.Name, table.Family); old != nil {
+		c.DelTable(old)
+	}
 	r := &ruler{conn: c, table: c.AddTable(table)}
 	r.chain = c.AddChain(&nftables.Chain{
 		Name: "capture", Table: r.table, Type: nftables.ChainTypeNAT,
@@ -83,11 +84,13 @@ func redirect(w wish, all []entrance) error {
 		if e.IPv6 {
 			name, ranges = "loopback6", w.Loopback6
 		}
-		loopback, err := r.ports(name, ranges)
-		if err != nil {
-			return err
+		if len(ranges) > 0 {
+			loopback, err := r.ports(name, ranges)
+			if err != nil {
+				return err
+			}
+			r.redirect(onLoopback(e.IPv6), loopback, e.Port)
 		}
-		r.redirect(onLoopback(e.IPv6), loopback, e.Port)
 		r.add(onLoopback(e.IPv6), nil, expr.VerdictReturn)
 		r.redirect(ofFamily(e.IPv6), captured, e.Port)
 	}

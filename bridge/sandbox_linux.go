@@ -124,8 +124,12 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 // bypassesLoopback reports whether NO_PROXY must be empty: the policy admits
 // something on the host's loopback, which clients must ask the proxy for.
 func (s Sandbox) bypassesLoopback(h *proxycore.Handle) bool {
-	if s.Filter != nil {
-		return s.Filter.AdmitsLoopback()
+	f := s.Filter
+	if f == nil {
+		f = h.Filter()
+	}
+	if f != nil {
+		return f.AdmitsLoopback()
 	}
 	for _, kv := range h.Environ(nil) {
 		if v, ok := strings.CutPrefix(kv, "NO_PROXY="); ok {

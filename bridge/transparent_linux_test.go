@@ -33,7 +33,7 @@ type internet struct {
 	records chan proxycore.Record
 }
 
-func newInternet(t *testing.T, allow ...string) *internet {
+func newInternet(t testing.TB, allow ...string) *internet {
 	t.Helper()
 	n := &internet{records: make(chan proxycore.Record, 1000)}
 	dial := func(_ context.Context, _, address string) (net.Conn, error) {
@@ -85,7 +85,7 @@ func readHead(c net.Conn, b []byte) bool {
 	return false
 }
 
-func mustFilter(t *testing.T, allow ...string) *proxycore.Filter {
+func mustFilter(t testing.TB, allow ...string) *proxycore.Filter {
 	t.Helper()
 	f, err := proxycore.NewFilter(proxycore.Policy{Allow: allow})
 	if err != nil {
@@ -347,4 +347,41 @@ func TestSandboxTransparentRecords(t *testing.T) {
 			t.Errorf("records\n%q, want\n%q", got, want)
 		}
 	})
+}
+
+func TestWishCapture(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		allow                         []string
+		capture, loopback4, loopback6 string
+	}{
+		{nil, "[]", "[]", "[]"},
+		{[]string{"a.test"}, "[{80 80} {443 443}]", "[]", "[]"},
+		{[]string{"a.test:*"}, "[{1 52} {54 65535}]", "[]", "[]"}, // port 53 is the name server's
+		{[]string{"a.test:53"}, "[]", "[]", "[]"},
+		{[]string{"a.test:53-54", "b.test:52-53"}, "[{52 52} {54 54}]", "[]", "[]"},
+		{[]string{"a.test:8000-8002", "127.0.0.1:8001"}, "[{8000 8002}]", "[{8001 8001}]", "[]"},
+		{[]string{"[::1]:8000-8001", "127.0.0.0/8:53"}, "[{8000 8001}]", "[]", "[{8000 8001}]"},
+		{[]string{"localhost:8000", "127.0.0.1:8000"}, "[{8000 8000}]", "[{8000 8000}]", "[{8000 8000}]"},
+	} {
+		var w wish
+		w.capture(mustFilter(t, tc.allow...))
+		for _, is := range []struct {
+			name, want string
+			got        []proxycore.PortRange
+		}{{"Capture", tc.capture, w.Capture}, {"Loopback4", tc.loopback4, w.Loopback4}, {"Loopback6", tc.loopback6, w.Loopback6}} {
+			if got := fmt.Sprint(is.got); got != is.want {
+				t.Errorf("%q: %s = %s, want %s", tc.allow, is.name, got, is.want)
+			}
+		}
+	}
+	var all []string
+	for port := range 2 * maxRanges {
+		all = append(all, fmt.Sprintf("a.test:%d", 1000+2*port))
+	}
+	var w wish
+	w.capture(mustFilter(t, all...))
+	if got := fmt.Sprint(w.Capture); got != "[{1 52} {54 65535}]" {
+		t.Errorf("of %d ports %s is captured, want all", len(all), got)
+	}
 }
