@@ -5,6 +5,7 @@ go 1.26.0
 require (
 	github.com/sallyport-dev/sallyport/bridge v0.1.0
 	github.com/sallyport-dev/sallyport/fixtures v0.1.0
+	github.com/sallyport-dev/sallyport/fixtures/containers v0.1.0
 	github.com/sallyport-dev/sallyport/proxycore v0.1.0
 	golang.org/x/crypto v0.58.0
 	golang.org/x/mod v0.42.0
