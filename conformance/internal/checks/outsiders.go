@@ -218,6 +218,7 @@ func neighbors(x *check.X) {
 	for _, r := range ask(x, p, s.At...).Results {
 		x.Line("Got", "from the second, %s: %s", words(r.Action), r.Detail)
 	}
+	stdout.SetReadDeadline(time.Now().Add(x.Patience()))
 	io.WriteString(stdin, "\n")
 	err = said.Decode(&s)
 	x.Saw(oracle.Process).Expect(err).NotTo(HaveOccurred(), "who came to the first sandbox")

@@ -12,7 +12,7 @@ import (
 
 // doorMutants open what is no IP network.
 func doorMutants() []Mutant {
-	return slices.Concat(rows(sandbox,
+	return slices.Concat(rows(doors,
 		Mutant{Fault: PathSocketsOpen, Check: "SANDBOX-023.stream", Kind: oracle.Sandbox},
 		Mutant{Fault: PathSocketsOpen, Check: "SANDBOX-011.sockets", Kind: oracle.Sandbox},
 		Mutant{Fault: StreamsOnly, Check: "SANDBOX-023.seqpacket", Kind: oracle.Sandbox},

@@ -34,7 +34,8 @@ var (
 	answers = []string{"CONNECT-*", "DENY-*", "HOST-00[13]*", "PORT-001*", "HEAD-001*", "ADDR-01[0-3]*"}
 	relays  = []string{"CONNECT-*", "DENY-00[1-5]*", "RELAY-*", "LIMIT-004*", "LIFE-00[4-7]*", "BRIDGE-008.*", "HOST-001*"}
 	lives   = []string{"CONNECT-*", "DENY-00*", "RELAY-00[347]*", "LIFE-*", "BRIDGE-*", "ADDR-016*", "PORT-001*"}
-	sandbox = []string{"CONNECT-001*", "SANDBOX-*"}
+	sandbox = []string{"CONNECT-001*", "SANDBOX-0[01]*", "SANDBOX-02[0-2]*"}
+	doors   = []string{"CONNECT-001*", "SANDBOX-00*", "SANDBOX-011*", "SANDBOX-02[3-9]*", "SANDBOX-03*"}
 )
 
 // Table returns the matrix.
