@@ -111,13 +111,13 @@ func flagError(set *pflag.FlagSet, err error) error {
 			names = append(names, f.Name)
 		}
 	})
-	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
-		return fmt.Errorf("%w; did you mean --%s?", err, near)
-	}
 	for _, c := range subcommands() {
 		if f := c.flags().flagSet().Lookup(unknown.GetSpecifiedName()); f != nil && !f.Hidden {
 			return fmt.Errorf("%w; --%s is an option of sallyport %s", err, f.Name, c.name)
 		}
+	}
+	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
 }
