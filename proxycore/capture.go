@@ -16,6 +16,9 @@ import (
 // bounds the connections of all of them together, the names that Queries are told
 // addresses for are what Connections to those addresses mean, and detaching closes
 // all. The zero value is nothing, which no proxy serves.
+//
+// Whoever made the sockets may have kept copies of them. That does not hold up
+// their end here: they are shut down before they are closed, for all who have them.
 type Capture struct {
 	// Proxy takes requests (CONNECT), as a listener that is attached does. A target
 	// that is an address which the sandbox was told for a name means that name.
@@ -113,7 +116,7 @@ func (h *Handle) Capture(c Capture, o Listening) (detach func(), err error) {
 	case h.c.Capture != nil:
 		return h.keep(h.c.Capture(c, o))
 	case c.onlyRequests():
-		return h.Attach(c.Proxy, o)
+		return h.Attach(sharedListener{c.Proxy}, o)
 	default:
 		err = ErrNoCapture
 	}

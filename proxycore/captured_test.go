@@ -168,3 +168,56 @@ func TestRequestForAnAddressOfAName(t *testing.T) {
 		t.Errorf("another sandbox's address: status %d, want 403", got)
 	}
 }
+
+// Through an upstream goes the name that a captured connection stands for.
+func TestCapturedConnectionThroughAnUpstream(t *testing.T) {
+	t.Parallel()
+	upstream := newWorld(t, []string{"github.com"}, nil)
+	w := newWorld(t, []string{"github.com"}, func(w *world, b *BuiltIn) {
+		up, err := ParseUpstream("http://" + upstream.h.Addr())
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Upstream = up
+	})
+	s := w.capture(Listening{})
+	s.lookUp("github.com.", dnsmessage.TypeA)
+	c := s.connect("198.18.0.1:443")
+	o := upstream.accept()
+	io.WriteString(o, "hello")
+	expect(t, c.r, "hello")
+	if got := w.resolver.questions(); len(got) != 0 {
+		t.Errorf("the resolver here was asked %q", got)
+	}
+	s.refused("198.18.0.1:22")
+	if r := w.record(); r.Reason != PortNotAllowed || r.Upstream != "" {
+		t.Errorf("record = %+v", r)
+	}
+	upstream.noRecord()
+}
+
+// Only where no IPv6 connection can arrive a name has no IPv6 address.
+func TestCaptureWithoutIPv6(t *testing.T) {
+	t.Parallel()
+	tcp4 := listen(t)
+	tcp6, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip("this host has no IPv6")
+	}
+	defer tcp6.Close()
+	original := func(net.Conn) (netip.AddrPort, error) { return netip.AddrPort{}, nil }
+	for name, c := range map[string]struct {
+		c    Capture
+		want bool
+	}{
+		"only IPv4":      {Capture{Connections: []net.Listener{tcp4}}, true},
+		"both":           {Capture{Connections: []net.Listener{tcp4, tcp6}}, false},
+		"a redirect":     {Capture{Connections: []net.Listener{tcp4}, Original: original}, false},
+		"no connections": {Capture{QueryStreams: []net.Listener{tcp4}}, false},
+		"other sockets":  {Capture{Connections: []net.Listener{newPipeListener()}}, false},
+	} {
+		if got := c.c.only4(); got != c.want {
+			t.Errorf("%s: only IPv4 = %v, want %v", name, got, c.want)
+		}
+	}
+}
