@@ -266,6 +266,23 @@ func TestEntrancesPeers(t *testing.T) {
 	}
 }
 
+// TestEntrancesAgain: a namespace that outlives its sandbox leads to the next one.
+func TestEntrancesAgain(t *testing.T) {
+	t.Parallel()
+	if _, err := Probe(t.Context(), UserNS); err != nil {
+		t.Skipf("not tested: %v", err)
+	}
+	cmd := exec.CommandContext(t.Context(), self, "helper", "again")
+	sys, err := ownNamespaces()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.SysProcAttr = sys
+	if out, err := cmd.CombinedOutput(); err != nil || string(out) != "connected\nconnected\nconnected\n" {
+		t.Errorf("%v: %q, want three connections", err, out)
+	}
+}
+
 // TestEntrancesOwn: what listens in the host's own network namespace is refused.
 func TestEntrancesOwn(t *testing.T) {
 	t.Parallel()

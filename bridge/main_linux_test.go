@@ -115,6 +115,8 @@ func helper(what string, args []string) int {
 		err = visit(args)
 	case "no-ipv6":
 		err = withoutIPv6(args[0] == "tcp")
+	case "again":
+		err = openAgain()
 	case "peer":
 		err = actPeer(args[0])
 	case "pry":

@@ -32,7 +32,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		t.Skip("not needed: the tests run as an ordinary user already")
 	}
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), self, "-test.timeout=100s", "-test.run=^(TestSandbox|TestSocket|TestSession|TestProbe)")
+	cmd := exec.CommandContext(t.Context(), self, "-test.timeout=100s", "-test.run=^(TestSandbox|TestEntrances|TestSocket|TestSession|TestProbe)")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "HOME=/", "XDG_RUNTIME_DIR=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}

@@ -18,6 +18,8 @@ import (
 
 	"golang.org/x/net/dns/dnsmessage"
 	"golang.org/x/sys/unix"
+
+	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
 // visit takes steps that a program which knows of no proxy could take, and prints what came
@@ -176,7 +178,13 @@ func withoutIPv6(listen bool) error {
 	for _, e := range all {
 		fmt.Println(e.Kind, e.IPv6)
 	}
-	for _, address := range []string{"93.184.216.34:443", "[2001:db8::1]:443"} {
+	connectEach("93.184.216.34:443", "[2001:db8::1]:443")
+	return nil
+}
+
+// connectEach prints how connecting to the addresses ends.
+func connectEach(addresses ...string) {
+	for _, address := range addresses {
 		c, err := dialPatiently("tcp", address)
 		if err != nil {
 			fmt.Println(reason(err))
@@ -184,6 +192,22 @@ func withoutIPv6(listen bool) error {
 		}
 		fmt.Println("connected")
 		c.Close()
+	}
+}
+
+// openAgain opens the entrances of one sandbox after the other in the same namespace.
+func openAgain() error {
+	if _, err := loopback(true); err != nil {
+		return err
+	}
+	for port := range 3 {
+		ports := []proxycore.PortRange{{First: 443, Last: uint16(443 + port)}}
+		all, err := openEntrances(wish{Transparent: true, Capture: ports})
+		if err != nil {
+			return err
+		}
+		connectEach(fmt.Sprintf("[2001:db8::1]:%d", 443+port))
+		closeEntrances(all)
 	}
 	return nil
 }
