@@ -246,7 +246,7 @@ func (f *finder) gather() {
 		}
 	}
 	for dir, n := range in {
-		if n < crowded || !f.coverable(dir) || !onlySockets(dir) || !f.add(dir, true) {
+		if n < crowded || !onlySockets(dir) || !f.add(dir, true) {
 			continue
 		}
 		for name, s := range f.found {

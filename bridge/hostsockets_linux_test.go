@@ -78,6 +78,13 @@ func TestSandboxServices(t *testing.T) {
 				t.Errorf("%q open: %d sockets in sight, want %d: %v: %q", tc.weaker, got, tc.want, err, out)
 			}
 		}
+		if err := os.WriteFile(runtime+"/file", nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := newWorld(t).command(t, Sandbox{Mode: m}, "ls", "-A", runtime).CombinedOutput()
+		if err != nil || len(out) != 0 {
+			t.Errorf("in the runtime directory: %q, %v, want nothing", out, err)
+		}
 		for _, p := range paths {
 			if info, err := os.Stat(p); err != nil || info.Mode()&os.ModeSocket == 0 {
 				t.Errorf("on the host: %q: %v, want it untouched", p, err)
@@ -104,6 +111,12 @@ func TestSandboxServicesElsewhere(t *testing.T) {
 	}
 	paths := []string{dir + "/a", dir + "/sub/b", "/mnt/a", "/mnt/sub/b", "/opt" + dir + "/a", dir + "/sub/file", "/srv/x/b"}
 	s := Sandbox{BwrapArgs: args, HostSockets: []string{dir + "/keep"}}
+	runtime := tempDir(t) // in whose place the caller wants something of the sandbox's own
+	t.Setenv("XDG_RUNTIME_DIR", runtime)
+	s.BwrapArgs = append(s.BwrapArgs, "--tmpfs", runtime)
+	if out, err := newWorld(t).command(t, s, "touch", runtime+"/new").CombinedOutput(); err != nil {
+		t.Errorf("the caller's own directory: %v: %s", err, out)
+	}
 	argv := sightOf(append(paths, dir+"/keep", "/mnt/keep")...)
 	out, err := newWorld(t).command(t, s, argv...).CombinedOutput()
 	if want := dir + "/keep\n/mnt/keep\n"; err != nil || string(out) != want {
@@ -206,15 +219,19 @@ func TestServiceCover(t *testing.T) {
 	if err := os.WriteFile(dir+"/file", nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Symlink("/etc/passwd", dir+"/link"); err != nil {
+	if err := os.Symlink("socket", dir+"/link"); err != nil {
 		t.Fatal(err)
 	}
+	listenAt(t, "unix", dir+"/socket")
 	for _, s := range []service{{Path: []byte("/x")}, {Path: []byte("/x"), Dir: true}} {
 		for _, name := range []string{"/file", "/link", "/absent", "/file/below", ""} {
 			if err := s.cover(dir+name, nil); err != nil && !outOfReach(err) {
 				t.Errorf("cover %q: %v", name, err)
 			}
 		}
+	}
+	if info, err := os.Lstat(dir + "/socket"); err != nil || info.Mode()&os.ModeSocket == 0 {
+		t.Errorf("what a link leads to was covered: %v, %v", info, err)
 	}
 	if outOfReach(unix.EPERM) {
 		t.Error("that nothing can be mounted is no reason to go on")
