@@ -241,7 +241,7 @@ func TestRunUpstreamSecretsAreOutOfSight(t *testing.T) {
 		script := "cat " + file + "; test -S " + path + " && echo socket; env | grep -i login; echo over"
 		inURL := strings.Replace(url, "://", "://u:s3cret@", 1)
 		for _, args := range [][]string{{"--upstream", url, "--upstream-credentials", file}, {"--upstream", inURL}, {"--upstream", "env"}} {
-			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", "a.com"}, args, []string{"--", "sh", "-c", script})
+			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", "a.com"}, openDoors(mode), args, []string{"--", "sh", "-c", script})
 			p := newProc(t, args...)
 			p.cmd.Env = append(p.cmd.Env, "all_proxy="+inURL)
 			want := "u:s3cretover\n"
