@@ -53,8 +53,29 @@ type within struct {
 	seen    world.Seen
 }
 
-// past does the actions in a sandbox of p, all at the same time, between two controls; what the controls did is left
-// out of what the world saw. The control is another host than those that checks ask about.
+// queryStreams is how many connections with queries are open at the same time: few, since how many a name server bears is its
+// own affair.
+const queryStreams = 4
+
+// atOnce are the actions that may be done at the same time, in groups.
+func atOnce(actions []probe.Action) []probe.Action {
+	var most, few []probe.Action
+	for _, a := range actions {
+		if a.Do == "query" && a.Network == "tcp" {
+			few = append(few, a)
+		} else {
+			most = append(most, a)
+		}
+	}
+	out := []probe.Action{{Do: "together", All: most}}
+	for group := range slices.Chunk(few, queryStreams) {
+		out = append(out, probe.Action{Do: "together", All: group})
+	}
+	return out
+}
+
+// past does the actions in a sandbox of p, as many as can be at the same time, between two controls; what the controls
+// did is left out of what the world saw. The control is another host than those that checks ask about.
 func past(x *check.X, p *check.Proxy, actions ...probe.Action) within {
 	host := insideHost
 	if !slices.Contains(p.Config.Allow, host) || slices.Contains(p.Config.Deny, host) {
@@ -62,11 +83,12 @@ func past(x *check.X, p *check.Proxy, actions ...probe.Action) within {
 	}
 	control := carrying("tcp4", host+":443")
 	mark := x.Mark()
-	r := x.SharedTalk(p).Do(control, probe.Action{Do: "together", All: actions}, control)
-	w := within{r[1].All, x.Since(mark, p)}
-	for i, when := range []string{"before", "after"} {
-		if c := r[2*i]; !c.Done {
-			x.Note(oracle.Control, "%s: %s past the proxy: %s", when, host, c.Detail)
+	r := x.SharedTalk(p).Do(slices.Concat([]probe.Action{control}, atOnce(actions), []probe.Action{control})...)
+	w := within{seen: x.Since(mark, p)}
+	for i, group := range r {
+		w.results = append(w.results, group.All...)
+		if (i == 0 || i == len(r)-1) && !group.Done {
+			x.Note(oracle.Control, "%s past the proxy, in %d of %d: %s", host, i+1, len(r), group.Detail)
 		}
 	}
 	door := netip.AddrPortFrom(x.World.Addr(host), 443)

@@ -137,11 +137,37 @@ func everyType(x *check.X) {
 
 // malformedQueries are messages nobody has to answer. Behind each comes a query that has to be.
 func malformedQueries(x *check.X) {
+	actions := []probe.Action{}
+	for _, raw := range malformed() {
+		for _, network := range []string{"udp", "tcp"} {
+			a := asking(check.AllowedHost, probe.TypeA)
+			a.Network, a.Ask.Raw = network, []byte(raw)
+			actions = append(actions, a)
+		}
+	}
+	w := past(x, x.Transparent("core"), actions...)
+	w.each(x, oracle.Sandbox, answeredBehind)
+	w.contained(x)
+}
+
+// answeredBehind is the judgement of the query behind a malformed one.
+func answeredBehind(r probe.Result) string {
+	raw := r.Action.Ask.Raw
+	switch {
+	case !r.Done || len(r.Reply.Addrs) != 1:
+		return fmt.Sprintf("the query behind %.40q: %s %s", raw, r.End, r.Detail)
+	case len(raw) > 12 && raw[2] == 0x81 && len(r.Reply.Strays) > 0:
+		return fmt.Sprintf("an answer to %.40q, which is a response", raw)
+	}
+	return ""
+}
+
+// malformed are the messages.
+func malformed() []string {
 	const head = "\x5a\x5a\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00"
 	const tail = "\x00\x00\x01\x00\x01"
 	const name = "\x07allowed\x07example\x03com"
-	actions := []probe.Action{}
-	for _, raw := range []string{
+	return []string{
 		"x", head[:11], head, head + name, head + name + tail[:3],
 		head + "\x3fallowed" + tail,                                                                              // a label longer than the message
 		head + "\xc0\x0c\x00\x01\x00\x01",                                                                        // a name that points at itself
@@ -160,25 +186,7 @@ func malformedQueries(x *check.X) {
 		head + "\x07version\x04bind\x00\x00\x10\x00\x03",
 		head + "\x00\x00\x02\x00\x01", // the root
 		strings.Repeat("\xff", 600),
-	} {
-		for _, network := range []string{"udp", "tcp"} {
-			a := asking(check.AllowedHost, probe.TypeA)
-			a.Network, a.Ask.Raw = network, []byte(raw)
-			actions = append(actions, a)
-		}
 	}
-	w := past(x, x.Transparent("core"), actions...)
-	w.each(x, oracle.Sandbox, func(r probe.Result) string {
-		raw := r.Action.Ask.Raw
-		switch {
-		case !r.Done || len(r.Reply.Addrs) != 1:
-			return fmt.Sprintf("the query behind %.40q: %s %s", raw, r.End, r.Detail)
-		case len(raw) > 12 && raw[2] == 0x81 && len(r.Reply.Strays) > 0:
-			return fmt.Sprintf("an answer to %.40q, which is a response", raw)
-		}
-		return ""
-	})
-	w.contained(x)
 }
 
 // lookupAlone asks for allowed names and does not connect.

@@ -30,6 +30,7 @@ func transparentInside() []check.Check {
 		{ID: "TRANSPARENT-024.abstract-sockets", Summary: "nor its abstract unix sockets", Run: transparentAbstract},
 		{ID: "TRANSPARENT-024.raw-sockets", Summary: "no raw and no packet socket can be made", Run: transparentForbids("raw")},
 		{ID: "TRANSPARENT-024.nested", Summary: "a further namespace leads nowhere", Run: transparentNested},
+		{ID: "TRANSPARENT-027.loopback", Summary: "programs inside reach each other on the loopback interface", Run: servers},
 	}
 }
 
@@ -173,5 +174,18 @@ func transparentNested(x *check.X) {
 	}
 	w := past(x, x.Transparent("core"), actions...)
 	w.each(x, oracle.Sandbox, carriedNothing)
+	w.contained(x)
+}
+
+// servers listen where development servers do.
+func servers(x *check.X) {
+	w := past(x, x.Transparent("core"), probe.Action{Do: "local", Network: "tcp4", Address: "127.0.0.1:3000"},
+		probe.Action{Do: "local", Network: "tcp4", Address: "127.0.0.1:8080"}, probe.Action{Do: "local", Network: "tcp6", Address: "[::1]:8080"})
+	w.each(x, oracle.Sandbox, func(r probe.Result) string {
+		if !r.Done {
+			return "want an echo: " + r.End + " " + r.Detail
+		}
+		return ""
+	})
 	w.contained(x)
 }

@@ -148,7 +148,8 @@ func everyPort(x *check.X) {
 	past(x, p, carrying("tcp4", "every.example.com:22"), carrying("tcp6", "every.example.com:443"), carrying("tcp4", "every.example.com:8443")).
 		reached(x, "93.184.215.18:22", "93.184.215.18:443", "93.184.215.18:8443")
 	w := past(x, p, carrying("tcp4", "allowed.example.com:22"), carrying("tcp6", "allowed.example.com:8443"), carrying("tcp4", "45.33.32.156:8443"),
-		carrying("tcp6", "[2606:2800:21f::14]:22"), carrying("tcp4", "10.1.2.3:22"), probe.Action{Do: "datagram", Network: "udp4", Address: "45.33.32.156:443"})
+		carrying("tcp6", "[2606:2800:21f::14]:22"), carrying("tcp4", "10.1.2.3:22"),
+		carrying("tcp4", "127.0.0.1:443"), carrying("tcp6", "[::1]:22"), probe.Action{Do: "datagram", Network: "udp4", Address: "45.33.32.156:443"})
 	w.each(x, oracle.Sandbox, carriedNothing)
 	w.contained(x)
 }

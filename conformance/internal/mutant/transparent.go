@@ -17,7 +17,7 @@ var (
 	captured = []string{"TRANSPARENT-00[12]*", "TRANSPARENT-01[2-8]*"}
 	outcome  = []string{"TRANSPARENT-001*", "TRANSPARENT-01[4789]*"}
 	carried  = []string{"TRANSPARENT-001*", "TRANSPARENT-020*"}
-	around   = []string{"TRANSPARENT-001*", "TRANSPARENT-02[1-4]*"}
+	around   = []string{"TRANSPARENT-001*", "TRANSPARENT-02[1-47]*"}
 )
 
 // transparentMutants are tried from inside alone, which keeps them apart from those of the other areas.
@@ -121,5 +121,6 @@ func aroundMutants() []Mutant {
 		{Fault: AbstractOpen, Check: "TRANSPARENT-024.abstract-sockets", Kind: oracle.Sandbox},
 		{Fault: CapabilitiesKept, Check: "TRANSPARENT-024.raw-sockets", Kind: oracle.Sandbox},
 		{Fault: NetworkKept, Check: "TRANSPARENT-024.nested", Kind: oracle.Sandbox},
+		{Fault: GreedyPorts, Check: "TRANSPARENT-027.loopback", Kind: oracle.Sandbox},
 	}
 }

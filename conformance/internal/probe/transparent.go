@@ -51,6 +51,8 @@ func direct(a Action) (r Result, ok bool) {
 		return tryResolved(a, timeout), true
 	case "routes":
 		return tryRoutes(), true
+	case "local":
+		return tryLocal(a, timeout), true
 	case "together":
 		return tryTogether(a), true
 	}
@@ -219,4 +221,21 @@ func serveDirect(arg string) error {
 	return carryPipe(os.Stdin, os.Stdout, "", func() (net.Conn, error) {
 		return plainly(a.Network, a.Address, time.Duration(a.Timeout)*time.Millisecond)
 	})
+}
+
+// tryLocal is two programs that talk to each other on the loopback interface: one listens, one says a line.
+func tryLocal(a Action, timeout time.Duration) Result {
+	l, err := net.Listen(a.Network, a.Address)
+	if err != nil {
+		return failed(err)
+	}
+	defer l.Close()
+	go func() {
+		c, err := l.Accept()
+		if err == nil {
+			io.Copy(c, c)
+			c.Close()
+		}
+	}()
+	return tryCarry(Action{Do: "carry", Network: a.Network, Address: a.Address}, timeout)
 }

@@ -121,9 +121,9 @@ func exchange(a Action, m []byte, deadline time.Time) (*Reply, error) {
 	if stream && len(a.Ask.Raw) > 0 {
 		// What becomes of this connection is the server's affair.
 		if c, err := net.DialTimeout(a.Network, a.Address, time.Until(deadline)); err == nil {
-			defer c.Close()
 			c.SetDeadline(deadline)
 			c.Write(framed(a.Ask.Raw, true))
+			c.Close()
 		}
 	}
 	c, err := net.DialTimeout(a.Network, a.Address, time.Until(deadline))

@@ -29,6 +29,7 @@ const (
 	CapturedUnfiltered  Fault = "captured-unfiltered"   // the policy is not asked for what comes out of a sandbox
 	LiteralsNotCaptured Fault = "literals-not-captured" // only addresses of the pool lead anywhere
 	EveryPortFeigned    Fault = "every-port-feigned"    // name:* is taken, and two ports are captured
+	GreedyPorts         Fault = "greedy-ports"          // ports of development servers are captured, too
 	CaptureHangs        Fault = "capture-hangs"         // a refused connection stays
 	FailureHangs        Fault = "failure-hangs"         // one whose target cannot be reached does
 	AnswersInHTTP       Fault = "answers-in-http"       // the client is sent the refusal

@@ -76,6 +76,9 @@ func (c *capture) ports() (map[uint16]bool, error) {
 	if c.s.Faults.Has(PortIgnored) {
 		out[22], out[8443] = true, true
 	}
+	if c.s.Faults.Has(GreedyPorts) {
+		out[3000], out[8080] = true, true
+	}
 	delete(out, 53)
 	return out, nil
 }
