@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"flag"
 	"net"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync/atomic"
@@ -41,7 +42,13 @@ func TestHostile(t *testing.T) {
 
 func hostile(t *testing.T, mode string, transparent bool) {
 	b := newBench(t)
-	sockets := watchSockets(t, b.home)
+	dir, err := os.MkdirTemp("", "h-") // t.TempDir is too long for the path of a socket
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	b.setenv("VISITOR_SOCKETS=" + dir)
+	sockets := watchSockets(t, dir)
 	args := []string{"run", "--sandbox", mode, "--allow", allowed, "--log", filepath.Join(b.home, "log")}
 	neighbour := "tunnel"
 	if transparent {

@@ -196,7 +196,7 @@ func (a *attack) smuggle() {
 // sockets connects to every Unix socket that it finds in the usual places, and to abstract ones by guess.
 func (a *attack) sockets() {
 	paths := []string{"@sallyport-e2e-hostile", "@/tmp/.X11-unix/X0", "/run/docker.sock", "/run/containerd/containerd.sock"}
-	for _, pattern := range []string{"/run/*", "/run/*/*", "/run/user/*/*", "/tmp/.*/*", "/var/run/*/*", os.Getenv("HOME") + "/*.sock"} {
+	for _, pattern := range []string{"/run/*", "/run/*/*", "/run/user/*/*", "/tmp/.*/*", "/var/run/*/*", os.Getenv("VISITOR_SOCKETS") + "/*"} {
 		found, _ := filepath.Glob(pattern)
 		for _, f := range found {
 			if i, err := os.Lstat(f); err == nil && i.Mode()&os.ModeSocket != 0 {
