@@ -17,7 +17,7 @@ const (
 	// maxQuery bounds a query. Only a reply ever needs more.
 	maxQuery = 4096
 	// maxStreams bounds the connections that carry queries, of one sandbox.
-	maxStreams = 32
+	maxStreams = 128
 	// streamIdle is how long such a connection may take for the next query, from
 	// its first byte to the last (RFC 7766 section 6.2.3).
 	streamIdle = 10 * time.Second
