@@ -23,6 +23,13 @@ import (
 func beVictim(secret string) error {
 	got := make(chan os.Signal, 8)
 	signal.Notify(got, unix.SIGWINCH, unix.SIGPWR)
+	// The capabilities of a user who is root would protect it, too. This is the thread that is traced: a program's first
+	// runs what its packages do at the start.
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var none [2]unix.CapUserData
+	if err := unix.Capset(&header, &none[0]); err != nil {
+		return err
+	}
 	// Without Yama, which restricts tracing, there is nothing to open up.
 	_ = unix.Prctl(unix.PR_SET_PTRACER, ^uintptr(0), 0, 0, 0)
 	held, err := unix.Mmap(-1, 0, unix.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE)

@@ -81,6 +81,9 @@ func (p *Proxy) Command(ctx context.Context, door string, l Launch) (*exec.Cmd, 
 	if f.Has(ResolvesOnHost) || p.o.Transparent {
 		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, capNetBind)
 	}
+	if f.Has(CapabilitiesKept) { // one that the init does not need, so that a user who is not root keeps some use of them
+		cmd.SysProcAttr.AmbientCaps = append(cmd.SysProcAttr.AmbientCaps, capNetRaw)
+	}
 	if f.Has(VariablesOnly) {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	}
@@ -100,6 +103,7 @@ const (
 	capNetBind  = 10
 	capSetPcap  = 8
 	capNetAdmin = 12
+	capNetRaw   = 13
 	capSysAdmin = 21
 	lastCap     = 63
 )

@@ -67,6 +67,7 @@ func (s settings) seal(cmd *exec.Cmd) error {
 		cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
 	}
 	if s.Faults.Has(VariablesOnly) {
+		_ = dropCapabilities() // those of a user who is root, so that the fault is the same one for all; others have none
 		return nil
 	}
 	if !s.Faults.Has(PrivilegesReturn) {
@@ -80,6 +81,11 @@ func (s settings) seal(cmd *exec.Cmd) error {
 	if s.Faults.Has(CapabilitiesKept) {
 		return nil
 	}
+	return dropCapabilities()
+}
+
+// dropCapabilities leaves this thread, and what it executes, without any.
+func dropCapabilities() error {
 	for c := uintptr(0); c <= lastCap; c++ {
 		if err := prctl(24, c, 0); err != nil && !errors.Is(err, syscall.EINVAL) { // PR_CAPBSET_DROP
 			return fmt.Errorf("capability %d: %w", c, err)
