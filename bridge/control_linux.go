@@ -163,7 +163,7 @@ func send(c *net.UnixConn, m message) error {
 func encode(m message) ([]byte, error) {
 	b, err := json.Marshal(m)
 	if err == nil && len(b) > maxMessage {
-		err = fmt.Errorf("bridge: message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
+		err = fmt.Errorf("bridge: a message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
 	}
 	return b, err
 }

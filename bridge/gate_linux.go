@@ -58,6 +58,9 @@ func awaitSupervisor(cmd *exec.Cmd, over <-chan struct{}) {
 }
 
 func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, error) {
+	if _, err := encode(message{Params: &p}); err != nil { // the sandbox would wait for it in vain
+		return nil, fmt.Errorf("bridge: tell the sandbox what to do: %w: hide directories rather than what is in them", inner{err})
+	}
 	name, err := unforeseeable()
 	if err != nil {
 		return nil, err

@@ -263,6 +263,7 @@ func TestSandboxCommandErrors(t *testing.T) {
 		{"port", t.Context(), Sandbox{Port: 65536}, w.Handle, "true", "port 65536"},
 		{"negative port", t.Context(), Sandbox{Port: -1}, w.Handle, "true", "port -1"},
 		{"negative limit", t.Context(), Sandbox{MaxConns: -1}, w.Handle, "true", "limit of -1 connections"},
+		{"too much to hide", t.Context(), Sandbox{Mode: UserNS, Hide: slices.Repeat([]string{"/etc/passwd"}, maxMessage/10)}, w.Handle, "true", "exceeds"},
 		{"arguments", t.Context(), Sandbox{Mode: UserNS, BwrapArgs: []string{"--tmpfs", "/tmp"}}, w.Handle, "true", "mode is userns"},
 		{"bad argument", t.Context(), Sandbox{BwrapArgs: []string{"--share-net"}}, w.Handle, "true", "--share-net"},
 	} {
