@@ -63,6 +63,9 @@ type Admitting struct{ in *admitting }
 // Path is the absolute path of the socket.
 func (a *Admitting) Path() string { return a.in.path() }
 
+// Sandboxes is how many there are now, those that are not served yet included.
+func (a *Admitting) Sandboxes() int { return a.in.sandboxes() }
+
 // SetFilter replaces the policy for the sandboxes that come from now on; nil is the proxy's own.
 // Those that are there keep the one they came under, which is replaced only if it is the
 // proxy's own ([proxycore.Handle.SetFilter]).

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -121,6 +122,12 @@ func (l *controlListener) Accept() (net.Conn, error) {
 
 func (in *admitting) path() string { return in.l.path }
 
+func (in *admitting) sandboxes() int {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	return len(in.conns)
+}
+
 func (in *admitting) setFilter(f *proxycore.Filter) {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -166,7 +173,7 @@ func (in *admitting) admit(c *net.UnixConn) {
 	}
 	in.mu.Lock()
 	if err == nil && len(in.conns) >= in.a.MaxSandboxes {
-		err = fmt.Errorf("bridge: the proxy has %d sandboxes at this control socket, which is its limit: end one first", in.a.MaxSandboxes)
+		err = fmt.Errorf("bridge: the proxy has %d sandboxes at this control socket, which is its limit: end one first, or start the proxy with a higher one (--control-limit)", in.a.MaxSandboxes)
 	}
 	if err != nil || in.over {
 		in.mu.Unlock()
@@ -243,6 +250,8 @@ func (in *admitting) settle(c *net.UnixConn, name string) (detach func(), err er
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		err = fmt.Errorf("bridge: the sandbox has not handed its sockets over within %v", in.patience)
+	case errors.Is(err, io.EOF):
+		err = errors.New("bridge: the sandbox has ended before it had handed its sockets over; it says why")
 	case err != nil && !strings.HasPrefix(err.Error(), errorPrefix):
 		err = fmt.Errorf("bridge: take the sandbox's sockets: %w", err)
 	}

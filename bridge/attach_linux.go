@@ -151,12 +151,8 @@ func (c AttachConfig) handOver(ctx context.Context, sock int) (p params, port in
 		return p, 0, c.gone(errors.New("it does not say what to open"))
 	}
 	all, err := openEntrances(m.Params.wish)
-	if errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) {
-		err = fmt.Errorf("%w: a transparent sandbox needs CAP_NET_ADMIN and, for ports below 1024, CAP_NET_BIND_SERVICE here "+
-			"(docker run --cap-add NET_ADMIN, as root in the container); the command gets neither", err)
-	}
 	if err != nil {
-		return p, 0, err
+		return p, 0, c.explained(err)
 	}
 	port = int(all[0].Port)
 	if err := passEntrances(sock, all); err != nil {
@@ -168,6 +164,20 @@ func (c AttachConfig) handOver(ctx context.Context, sock int) (p params, port in
 		err = c.gone(errors.New("it does not say that it serves this sandbox"))
 	}
 	return p, port, err
+}
+
+// explained adds to the error of opening sockets what it takes.
+func (c AttachConfig) explained(err error) error {
+	switch {
+	case !c.Transparent:
+		return err
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
+		return fmt.Errorf("%w: a transparent sandbox needs CAP_NET_ADMIN and, for ports below 1024, CAP_NET_BIND_SERVICE here "+
+			"(docker run --cap-add NET_ADMIN, as root in the container); the command gets neither", err)
+	case errors.Is(err, unix.EADDRINUSE):
+		return fmt.Errorf("%w: is this network namespace transparent already? Then attach without --transparent: it is for all that run in it", err)
+	}
+	return err
 }
 
 // answer receives what the proxy says, which may be that it refuses.

@@ -38,6 +38,8 @@ func (a Admission) start(context.Context, *proxycore.Handle) (*admitting, error)
 
 func (in *admitting) path() string { return "" }
 
+func (in *admitting) sandboxes() int { return 0 }
+
 func (in *admitting) setFilter(*proxycore.Filter) {}
 
 func (in *admitting) close() error { return nil }

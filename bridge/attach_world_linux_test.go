@@ -179,13 +179,8 @@ func output(t *testing.T, cmd *exec.Cmd, status int) string {
 // sandboxes waits until n sandboxes are there.
 func (a *Admitting) sandboxes(t *testing.T, n int) {
 	t.Helper()
-	count := func() int {
-		a.in.mu.Lock()
-		defer a.in.mu.Unlock()
-		return len(a.in.conns)
-	}
-	if !eventually(func() bool { return count() == n }) {
-		t.Errorf("there are %d sandboxes, want %d", count(), n)
+	if !eventually(func() bool { return a.Sandboxes() == n }) {
+		t.Errorf("there are %d sandboxes, want %d", a.Sandboxes(), n)
 	}
 }
 

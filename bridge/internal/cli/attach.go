@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/signal"
 	"slices"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sallyport-dev/sallyport/bridge"
-	"github.com/sallyport-dev/sallyport/bridge/internal/quit"
 )
 
 // doorNetwork is what --allow-weaker of attach knows besides the sandbox's doors: that
@@ -55,32 +53,27 @@ func (a *attach) run(s Streams, command []string) int {
 		complain(s.Stderr, err)
 		return bridge.ExitFailed
 	}
-	err := a.exec(command)
-	complain(s.Stderr, err)
-	return bridge.ExitFailed
+	return a.exec(s, command)
 }
 
-// exec attaches and runs the command. A signal that asks to end before it runs ends this
-// process, also where that is process 1, which the kernel sends only signals that it handles.
-func (a *attach) exec(command []string) error {
-	ctx, stop := signal.NotifyContext(context.Background(), slices.DeleteFunc(bridge.ForwardedSignals(), func(sig os.Signal) bool {
-		return signal.Ignored(sig) || !asksToEnd(sig)
-	})...)
-	quit.Release()
-	defer stop()
+// exec attaches and becomes the command's parent. A signal that asks to end before that
+// ends this process, where it is process 1, too, which is sent only what it handles.
+func (a *attach) exec(s Streams, command []string) int {
+	sigs := catchSignals(context.Background(), runSignals(false))
+	defer sigs.stop()
 	weaker, network := a.weaker.doors, false
 	if i := slices.Index(weaker, doorNetwork); i >= 0 {
 		weaker, network = slices.Delete(slices.Clone(weaker), i, i+1), true
 	}
-	in, err := bridge.Attach(ctx, bridge.AttachConfig{
+	in, err := bridge.Attach(sigs.ctx, bridge.AttachConfig{
 		Socket: a.socket, Transparent: a.transparent, Weaker: weaker, OtherNetwork: network,
 	})
 	if err != nil {
-		return err
+		return sigs.failure(s, err)
 	}
 	defer in.Close()
-	if err := ctx.Err(); err != nil {
-		return err
+	if _, ok := sigs.forward(); !ok {
+		return sigs.failure(s, context.Canceled)
 	}
-	return in.Exec(command, os.Environ())
+	return sigs.failure(s, in.Exec(command, os.Environ()))
 }

@@ -142,6 +142,7 @@ func TestCommandLine(t *testing.T) {
 		{"proxy: users of nothing", []string{"proxy", "--control-uid", "1"}, 2, "", "name one with --control PATH"},
 		{"proxy: transparent for nothing", []string{"proxy", "--transparent"}, 2, "", "name one with --control PATH"},
 		{"proxy: control in no directory", []string{"proxy", "--control", "/nonexistent/a"}, 1, "", "make its directory first"},
+		{"proxy: nobody", []string{"proxy", "--control", "/x/a", "--control-limit", "0"}, 2, "", "--control-limit 0 admits nobody"},
 		{"attach without a socket", []string{"attach", "--", "true"}, 125, "", "write --socket PATH"},
 		{"attach without a command", []string{"attach", "--socket", "/x/a"}, 125, "", "no command; write it at the end"},
 		{"attach with an empty command", []string{"attach", "--socket", "/x/a", ""}, 125, "", "the command is an empty word"},

@@ -24,6 +24,7 @@ import (
 type controlFlags struct {
 	specs       []string
 	uids        []string
+	limit       int
 	transparent bool
 }
 
@@ -31,6 +32,7 @@ type controlFlags struct {
 func (f *controlFlags) define(set *pflag.FlagSet) {
 	set.StringArrayVar(&f.specs, "control", nil, "make a control socket for sandboxes (sallyport attach) at `PATH[=POLICYFILE]`, with a policy of its own; repeat for more")
 	set.StringSliceVar(&f.uids, "control-uid", nil, "let this `UID` connect to the control sockets, too; repeat for more")
+	set.IntVar(&f.limit, "control-limit", bridge.DefaultMaxSandboxes, "admit at most `N` sandboxes at once at each control socket")
 	set.BoolVar(&f.transparent, "transparent", false, "let sandboxes at the control sockets be transparent (sallyport attach --transparent)")
 }
 
@@ -47,6 +49,9 @@ func (f *controlFlags) load(main *policy) (controlSockets, error) {
 	var problems []error
 	_, err := f.users()
 	problems = append(problems, err)
+	if f.limit < 1 {
+		problems = append(problems, fmt.Errorf("--control-limit %d admits nobody; write 1 or more", f.limit))
+	}
 	var all controlSockets
 	seen := make(map[string]bool)
 	for _, spec := range f.specs {
@@ -135,7 +140,7 @@ func (all controlSockets) start(h *proxycore.Handle, f *controlFlags, ops *slog.
 			return err
 		}
 		c.in, err = bridge.Admission{
-			Path: c.path, Filter: c.filter(), AllowUIDs: uids, Transparent: f.transparent, Logger: ops,
+			Path: c.path, Filter: c.filter(), MaxSandboxes: f.limit, AllowUIDs: uids, Transparent: f.transparent, Logger: ops,
 		}.Start(context.Background(), h)
 	}
 	return err
@@ -156,7 +161,7 @@ func (all controlSockets) ownPolicies() bool {
 
 // reload reads the policies anew. All of them are valid, and commit puts them into force, or
 // there is an error. main is the proxy's own policy.
-func (all controlSockets) reload(main *policy) (commit func(), err error) {
+func (all controlSockets) reload(main *policy) (commit func(ops *slog.Logger), err error) {
 	var problems []error
 	fresh := make([]*policy, len(all))
 	for i, c := range all {
@@ -168,11 +173,15 @@ func (all controlSockets) reload(main *policy) (commit func(), err error) {
 	if err := errors.Join(problems...); err != nil {
 		return nil, err
 	}
-	return func() {
+	return func(ops *slog.Logger) {
 		for i, c := range all {
-			if fresh[i] != nil {
-				c.own = fresh[i]
-				c.in.SetFilter(c.own.filter)
+			if fresh[i] == nil {
+				continue
+			}
+			c.own = fresh[i]
+			c.in.SetFilter(c.own.filter)
+			if n := c.in.Sandboxes(); n > 0 {
+				ops.Warn("sandboxes that are attached keep the policy they came under, until they end", "control", c.path, "sandboxes", n)
 			}
 		}
 	}, nil

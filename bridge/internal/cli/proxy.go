@@ -191,7 +191,7 @@ func (p *proxy) reload(h *proxycore.Handle, old *policy, controls controlSockets
 		ops.Error(kept, "error", wording(err))
 		return
 	}
-	commit()
+	commit(ops)
 	for _, text := range fresh.filter.Warnings() {
 		ops.Warn(text)
 	}
