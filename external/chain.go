@@ -113,6 +113,8 @@ func (c *chain) config() proxycore.HandleConfig {
 		CABundle:       c.front.CABundle(),
 		JavaTrustStore: c.front.JavaTrustStore(),
 		Attach:         c.front.Attach,
+		Capture:        c.front.Capture,
+		Filter:         c.front.Filter,
 		SetFilter:      c.front.SetFilter,
 		Ready:          c.behind.Ready,
 		Shutdown:       c.shutdown,
