@@ -4,7 +4,10 @@
 package checks
 
 import (
+	"errors"
 	"fmt"
+	"os"
+	"time"
 
 	. "github.com/onsi/gomega"
 
@@ -22,12 +25,14 @@ func transparentEnds() []check.Check {
 		{ID: "TRANSPARENT-019.contained", Summary: "datagrams reach nothing, those to name servers apart", Run: datagramsContained},
 		{ID: "TRANSPARENT-019.at-once", Summary: "and whoever sends them is told so", Run: datagramsEnd},
 		{ID: "TRANSPARENT-020.client-half-close", Summary: "the client's end is passed on; the reply still comes", Run: caught(clientHalfClose)},
+		{ID: "TRANSPARENT-020.early-end", Summary: "so is one that comes at once, before the host has answered", Run: earlyEnd},
 		{ID: "TRANSPARENT-020.origin-half-close", Summary: "the origin's end is passed on; the client can still send", Run: caught(originHalfClose)},
 		{ID: "TRANSPARENT-020.banner", Summary: "an origin that speaks first is heard", Run: caught(banner)},
 		{ID: "TRANSPARENT-020.upload", Summary: "4 MiB from client to origin arrive unchanged and whole", Run: caught(upload)},
 		{ID: "TRANSPARENT-020.download", Summary: "4 MiB from origin to client arrive unchanged and whole", Run: caught(download)},
 		{ID: "TRANSPARENT-020.client-reset", Summary: "the origin's connection ends when the client resets", Run: abandoned},
 		{ID: "TRANSPARENT-020.origin-reset", Summary: "the client's connection ends when the origin resets", Run: caught(originReset)},
+		{ID: "TRANSPARENT-020.idle", Summary: "a connection on which nobody says anything stays", Run: idleCaptured},
 	}
 }
 
@@ -124,4 +129,35 @@ func abandoned(x *check.X) {
 	x.Saw(oracle.Process).Expect(<-over).To(Succeed(), "the program in the sandbox")
 	_, err := x.OriginEnd(origin)
 	x.Saw(oracle.OriginStream).Expect(err).NotTo(HaveOccurred(), "after the client's reset")
+}
+
+// earlyEnd sends a line and its end right behind connect, as `nc` does with a file: the proxy may not take it for gone.
+func earlyEnd(x *check.X) {
+	actions := []probe.Action{}
+	for range 10 {
+		actions = append(actions, probe.Action{Do: "early", Network: "tcp", Address: check.AllowedTarget})
+	}
+	past(x, x.Transparent("core"), actions...).each(x, oracle.ClientStream, func(r probe.Result) string {
+		if !r.Done {
+			return "no reply: " + r.End
+		}
+		return ""
+	})
+}
+
+// idleHead is the time that the proxy gives clients of its own for a head; what is captured has none.
+const idleHead = 200 * time.Millisecond
+
+func idleCaptured(x *check.X) {
+	c := x.TransparentConfig("core")
+	c.HeadTimeout = idleHead
+	t := x.Captured(x.MustStart(c), "tcp")
+	t.SetReadDeadline(time.Now().Add(3 * idleHead))
+	_, err := t.R.ReadByte()
+	x.Line("Got", "%v", err)
+	x.Saw(oracle.ClientStream).Expect(errors.Is(err, os.ErrDeadlineExceeded)).To(BeTrue(), "a connection on which nothing was sent: %v", err)
+	t.Send("from the client\n")
+	x.Saw(oracle.OriginStream).Expect(x.Receive(t.Origin, "from the client\n")).To(Succeed())
+	fmt.Fprint(t.Origin, "from the origin\n")
+	x.Saw(oracle.ClientStream).Expect(t.Expect("from the origin\n")).To(Succeed())
 }

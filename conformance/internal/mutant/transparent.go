@@ -98,6 +98,8 @@ func outcomeMutants() []Mutant {
 func carriedMutants() []Mutant {
 	return []Mutant{
 		{Fault: UpEndLost, Check: "TRANSPARENT-020.client-half-close", Kind: oracle.OriginStream},
+		{Fault: EarlyEndRefused, Check: "TRANSPARENT-020.early-end", Kind: oracle.ClientStream},
+		{Fault: TunnelHeadTimeout, Check: "TRANSPARENT-020.idle", Kind: oracle.ClientStream},
 		{Fault: DownEndLost, Check: "TRANSPARENT-020.origin-half-close", Kind: oracle.ClientStream},
 		{Fault: WaitsForClient, Check: "TRANSPARENT-020.banner", Kind: oracle.ClientStream},
 		{Fault: FlipsByte, Check: "TRANSPARENT-020.upload", Kind: oracle.OriginStream},

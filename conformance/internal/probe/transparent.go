@@ -41,7 +41,7 @@ const (
 func direct(a Action) (r Result, ok bool) {
 	timeout := time.Duration(a.Timeout) * time.Millisecond
 	switch a.Do {
-	case "carry", "listen", "abandon":
+	case "carry", "early", "listen", "abandon":
 		return tryCarry(a, timeout), true
 	case "datagram":
 		return tryDatagram(a, timeout), true
@@ -124,7 +124,7 @@ func plainly(network, address string, timeout time.Duration) (net.Conn, error) {
 	return net.DialTimeout(network, net.JoinHostPort(addrs[0].Unmap().String(), port), timeout)
 }
 
-// tryCarry connects, sends a line and waits for it to come back; "listen" sends nothing, and waits for any line, and so
+// tryCarry connects, sends a line and waits for it to come back; "early" ends its side at once behind the line; "listen" sends nothing, and waits for any line, and so
 // does "abandon", which then resets the connection.
 func tryCarry(a Action, timeout time.Duration) Result {
 	c, err := plainly(a.Network, a.Address, timeout)
@@ -134,8 +134,11 @@ func tryCarry(a Action, timeout time.Duration) Result {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(timeout))
 	text := fmt.Sprintf("carry %s\n", a.Address)
-	if a.Do == "carry" {
+	if a.Do == "carry" || a.Do == "early" {
 		io.WriteString(c, text) // what cannot be sent cannot come back either
+	}
+	if a.Do == "early" {
+		c.(*net.TCPConn).CloseWrite()
 	}
 	r := Result{At: c.RemoteAddr().String()}
 	r.Said, err = bufio.NewReader(c).ReadString('\n')
@@ -146,7 +149,7 @@ func tryCarry(a Action, timeout time.Duration) Result {
 	if a.Do == "abandon" {
 		c.(*net.TCPConn).SetLinger(0)
 	}
-	r.Done, r.End, r.Detail = a.Do != "carry" || r.Said == text, Carried, fmt.Sprintf("%q from %s", r.Said, r.At)
+	r.Done, r.End, r.Detail = a.Do == "listen" || a.Do == "abandon" || r.Said == text, Carried, fmt.Sprintf("%q from %s", r.Said, r.At)
 	return r
 }
 

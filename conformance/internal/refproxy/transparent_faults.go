@@ -30,6 +30,7 @@ const (
 	LiteralsNotCaptured Fault = "literals-not-captured" // only addresses of the pool lead anywhere
 	EveryPortFeigned    Fault = "every-port-feigned"    // name:* is taken, and two ports are captured
 	GreedyPorts         Fault = "greedy-ports"          // ports of development servers are captured, too
+	EarlyEndRefused     Fault = "early-end-refused"     // a client that ends its side early is taken for gone
 	CaptureHangs        Fault = "capture-hangs"         // a refused connection stays
 	FailureHangs        Fault = "failure-hangs"         // one whose target cannot be reached does
 	AnswersInHTTP       Fault = "answers-in-http"       // the client is sent the refusal

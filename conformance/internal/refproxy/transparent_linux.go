@@ -13,6 +13,9 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // capture makes a sandbox transparent: the init is the destination of every connection and every query inside. A
@@ -101,6 +104,10 @@ func (c *capture) connection(in *net.TCPConn) {
 		c.refuse(in, 403)
 		return
 	}
+	if c.s.Faults.Has(EarlyEndRefused) && gone(in) {
+		reset(in)
+		return
+	}
 	out, err := net.Dial("unix", c.s.Door)
 	if err != nil {
 		reset(in)
@@ -136,6 +143,34 @@ func (c *capture) connection(in *net.TCPConn) {
 		return
 	}
 	join(in, out.(*net.UnixConn))
+}
+
+// gone is the fault EarlyEndRefused: the end of a client's side is in its state, whatever there is to be read before.
+func gone(in *net.TCPConn) bool {
+	info, err := tcpState(in)
+	const closeWait = 8
+	for range 20 {
+		if err != nil || info == closeWait {
+			return true
+		}
+		<-time.After(time.Millisecond)
+		info, err = tcpState(in)
+	}
+	return false
+}
+
+func tcpState(in *net.TCPConn) (state byte, err error) {
+	raw, err := in.SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	cerr := raw.Control(func(fd uintptr) {
+		var info *unix.TCPInfo
+		if info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+			state = info.State
+		}
+	})
+	return state, errors.Join(cerr, err)
 }
 
 // target is where an address leads.
