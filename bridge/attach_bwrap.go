@@ -10,6 +10,9 @@ import "path/filepath"
 // processes of its own, with that program as the first, and the directory of the control
 // socket, which must be an absolute path. The file system is up to the caller.
 //
+// For a transparent one an ordinary user cannot have "--dev", with which bwrap makes a second
+// user namespace, whose capabilities are worth nothing in the network's: "--dev-bind /dev /dev" does it.
+//
 //	bwrap --ro-bind / / --dev /dev --bind "$PWD" "$PWD" ARGS… -- sallyport attach --socket PATH -- make
 func (c AttachConfig) BwrapArgs() []string {
 	dir := filepath.Dir(c.Socket)

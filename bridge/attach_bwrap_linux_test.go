@@ -27,7 +27,11 @@ func TestAttachOwnBwrap(t *testing.T) {
 	in := (&world{Handle: n.Handle}).control(t, Admission{Transparent: true})
 	dir := publicDir(t)
 	line := func(c AttachConfig, options string, argv ...string) *exec.Cmd {
-		args := append([]string{"--ro-bind", "/", "/", "--dev", "/dev", "--bind", dir, dir}, c.BwrapArgs()...)
+		dev := []string{"--dev", "/dev"}
+		if c.Transparent { // see BwrapArgs
+			dev = []string{"--dev-bind", "/dev", "/dev"}
+		}
+		args := append([]string{"--ro-bind", "/", "/", "--bind", dir, dir}, append(dev, c.BwrapArgs()...)...)
 		args = append(args, "--", program, "container", "attach", in.Path(), options)
 		return exec.CommandContext(t.Context(), "bwrap", append(args, argv...)...)
 	}

@@ -124,7 +124,8 @@ func container(t *testing.T, args ...string) *exec.Cmd {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sys.Pdeathsig = 0 // it ends with its input or its proxy, and no thread of this process does
+	sys.AmbientCaps = append(sys.AmbientCaps, unix.CAP_NET_RAW) // a hostile one makes raw sockets
+	sys.Pdeathsig = 0                                           // it ends with its input or its proxy, and no thread of this process does
 	cmd := exec.CommandContext(t.Context(), self, append([]string{"container"}, args...)...)
 	cmd.SysProcAttr, cmd.Dir = sys, "/"
 	return cmd
