@@ -191,7 +191,7 @@ func TestSandboxStdio(t *testing.T) {
 					t.Fatal(err)
 				}
 				in = os.NewFile(uintptr(fds[0]), name)
-				defer in.Close()
+				t.Cleanup(func() { in.Close() })
 				if tc.pair {
 					defer unix.Close(fds[1])
 				}
