@@ -34,7 +34,7 @@ func Sandboxed(ctx context.Context, c conformance.Config, mode bridge.Mode) (*co
 	}
 	i := Instance(h)
 	i.Launch = func(ctx context.Context, l conformance.LaunchConfig) (*exec.Cmd, error) {
-		return launch(ctx, h, bridge.Sandbox{Mode: mode, Name: "suite", Filter: h.Filter(), Transparent: transparent}, l)
+		return launch(ctx, h, bridge.Sandbox{Mode: mode, Name: "suite", Transparent: transparent}, l)
 	}
 	return i, nil
 }
