@@ -66,10 +66,11 @@ func (a *Admitting) Path() string { return a.in.path() }
 // Sandboxes is how many there are now, those that are not served yet included.
 func (a *Admitting) Sandboxes() int { return a.in.sandboxes() }
 
-// SetFilter replaces the policy for the sandboxes that come from now on; nil is the proxy's own.
-// Those that are there keep the one they came under, which is replaced only if it is the
-// proxy's own ([proxycore.Handle.SetFilter]).
-func (a *Admitting) SetFilter(f *proxycore.Filter) { a.in.setFilter(f) }
+// SetFilter replaces the policy of the sandboxes, also of those that are there, whose tunnels are
+// cut where f would refuse them; nil is the proxy's own. Two things stay as they were for those: one that
+// came under the proxy's own policy keeps that, and a transparent one captures the ports that
+// the policy named when it came. An error means that the proxy cannot do this; then f is for those who come.
+func (a *Admitting) SetFilter(f *proxycore.Filter) error { return a.in.setFilter(f) }
 
 // Close removes the socket and takes the network from every sandbox that came by it. When it
 // returns, no goroutine and no descriptor of it is left. It is idempotent. Like the handle's Close, it

@@ -73,7 +73,7 @@ func (a Admission) start(ctx context.Context, h *proxycore.Handle) (*admitting, 
 		a.MaxSandboxes = DefaultMaxSandboxes
 	}
 	in := &admitting{
-		a: a, h: h, log: a.Logger, filter: a.Filter, patience: handshakePatience,
+		a: a, h: h, log: a.Logger, filter: ownFilter(a.Filter), patience: handshakePatience,
 		uids: append([]uint32{uint32(os.Geteuid())}, a.AllowUIDs...),
 		stop: make(chan struct{}), watched: make(chan struct{}),
 		conns: make(map[*net.UnixConn]struct{}),
@@ -128,10 +128,28 @@ func (in *admitting) sandboxes() int {
 	return len(in.conns)
 }
 
-func (in *admitting) setFilter(f *proxycore.Filter) {
+func (in *admitting) setFilter(f *proxycore.Filter) error {
 	in.mu.Lock()
 	defer in.mu.Unlock()
-	in.filter = f
+	old := in.filter
+	in.filter = ownFilter(f)
+	if old == nil {
+		return nil
+	}
+	if err := in.h.ReplaceFilter(old, in.filter); err != nil {
+		return fmt.Errorf("bridge: replace the policy of the sandboxes at %s: %w", in.path(), err)
+	}
+	return nil
+}
+
+// ownFilter gives a filter that judges like f and is no other socket's, so that it can be
+// replaced for this one alone.
+func ownFilter(f *proxycore.Filter) *proxycore.Filter {
+	if f == nil {
+		return nil
+	}
+	own := *f
+	return &own
 }
 
 // watch ends what is left when the proxy is over.
@@ -255,7 +273,24 @@ func (in *admitting) settle(c *net.UnixConn, name string) (detach func(), err er
 	case err != nil && !strings.HasPrefix(err.Error(), errorPrefix):
 		err = fmt.Errorf("bridge: take the sandbox's sockets: %w", err)
 	}
-	return detach, err
+	if err != nil {
+		return nil, err
+	}
+	if err := in.catchUp(filter); err != nil {
+		detach()
+		return nil, err
+	}
+	return detach, nil
+}
+
+// catchUp gives a sandbox that came under filter the policy that was set meanwhile.
+func (in *admitting) catchUp(filter *proxycore.Filter) error {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if filter == nil || in.filter == filter {
+		return nil
+	}
+	return in.h.ReplaceFilter(filter, in.filter)
 }
 
 // wish is what the peer has to open for what it asked for.

@@ -222,7 +222,9 @@ func TestAdmissionCrowd(t *testing.T) {
 		}()
 	}
 	for range 8 {
-		in.SetFilter(w.filter)
+		if err := in.SetFilter(w.filter); err != nil {
+			t.Error(err)
+		}
 		<-done
 	}
 	if wrong.Load() > 0 {

@@ -124,14 +124,33 @@ func TestAttachPolicies(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", tt.in.Path(), got, tt.want)
 		}
 	}
-	none.SetFilter(w.filter)
+	setFilter := func(in *Admitting, f *proxycore.Filter) {
+		t.Helper()
+		if err := in.SetFilter(f); err != nil {
+			t.Error(err)
+		}
+	}
+	setFilter(none, w.filter)
 	if got := output(t, container(t, "attach", none.Path(), "", self, "helper", "connect", w.origin), 0); got != "200 hello\n" {
 		t.Errorf("after SetFilter: got %q", got)
 	}
-	none.SetFilter(nil) // the proxy's own
+	setFilter(none, nil) // the proxy's own
 	if got := output(t, container(t, "attach", none.Path(), "", self, "helper", "connect", "example.com:443"), 0); got != "403\n" {
 		t.Errorf("after SetFilter(nil): got %q", got)
 	}
+	// A sandbox that is there loses the tunnel that its socket's policy refuses now.
+	setFilter(none, w.filter)
+	cmd := container(t, "attach", none.Path(), "", self, "helper", "hold", w.origin)
+	r := start(t, cmd)
+	if line, err := r.ReadString('\n'); line != "200 hello\n" {
+		t.Fatalf("got %q, %v", line, err)
+	}
+	setFilter(own, other) // its policy was the same one, but is another socket's
+	setFilter(none, other)
+	if _, err := io.ReadAll(r); err != nil {
+		t.Error(err)
+	}
+	_ = cmd.Wait()
 }
 
 func TestAttachStatus(t *testing.T) {

@@ -40,6 +40,6 @@ func (in *admitting) path() string { return "" }
 
 func (in *admitting) sandboxes() int { return 0 }
 
-func (in *admitting) setFilter(*proxycore.Filter) {}
+func (in *admitting) setFilter(*proxycore.Filter) error { return nil }
 
 func (in *admitting) close() error { return nil }

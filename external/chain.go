@@ -116,6 +116,7 @@ func (c *chain) config() proxycore.HandleConfig {
 		Capture:        c.front.Capture,
 		Filter:         c.front.Filter,
 		SetFilter:      c.front.SetFilter,
+		ReplaceFilter:  c.front.ReplaceFilter,
 		Ready:          c.behind.Ready,
 		Shutdown:       c.shutdown,
 		Close:          c.close,

@@ -57,6 +57,7 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		Capture:        s.capture,
 		Filter:         s.currentFilter,
 		SetFilter:      func(f *Filter) error { s.SetFilter(f); return nil },
+		ReplaceFilter:  func(old, f *Filter) error { s.ReplaceFilter(old, f); return nil },
 		Shutdown:       s.drain,
 		Close:          s.Close,
 		NoProxy: func() string {

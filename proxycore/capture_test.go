@@ -205,6 +205,45 @@ func TestSetFilterAppliesToACapture(t *testing.T) {
 	}
 }
 
+// A policy of a sandbox's own is replaced for it alone, and goes back to the server's.
+func TestReplaceFilter(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, []string{"gitlab.com"}, nil)
+	old := allowing(t, "github.com", "203.0.113.7")
+	s, other := w.capture(Listening{Filter: old}), w.capture(Listening{Filter: allowing(t, "203.0.113.7")})
+	s.lookUp("github.com.", dnsmessage.TypeA)
+	cut, cutOrigin := s.captured("198.18.0.1:443")
+	kept, keptOrigin := other.captured("203.0.113.7:443")
+	next := allowing(t, "203.0.113.7")
+	if err := w.h.ReplaceFilter(old, next); err != nil {
+		t.Fatal(err)
+	}
+	expectEOF(t, cut.r)
+	expectEOF(t, cutOrigin)
+	if r := w.record(); r.Host != "github.com" || r.Reason != PolicyClosed {
+		t.Errorf("record = %+v, want policy_closed", r)
+	}
+	if err := w.h.ReplaceFilter(old, nil); err != nil { // nobody's any more
+		t.Fatal(err)
+	}
+	mine, mineOrigin := s.captured("203.0.113.7:443")
+	if err := w.h.ReplaceFilter(nil, nil); err != nil { // nobody's own
+		t.Fatal(err)
+	}
+	mine.send("alive")
+	expect(t, mineOrigin, "alive")
+	if err := w.h.ReplaceFilter(next, nil); err != nil {
+		t.Fatal(err)
+	}
+	expectEOF(t, mine.r)
+	w.record()
+	if got := s.lookUp("gitlab.com.", dnsmessage.TypeA); got != "Success A 198.18.0.2" {
+		t.Errorf("under the server's own policy: %s", got)
+	}
+	kept.send("alive")
+	expect(t, keptOrigin, "alive")
+}
+
 // One limit for everything of a sandbox, and none of it takes another's places.
 func TestCaptureSharesItsLimit(t *testing.T) {
 	t.Parallel()

@@ -92,7 +92,7 @@ type Listening struct {
 	// Name is the sandbox's name in the records.
 	Name string
 	// Filter, if non-nil, judges this listener's requests instead of the
-	// server's. [Server.SetFilter] does not change it.
+	// server's. [Server.SetFilter] does not change it, [Server.ReplaceFilter] does.
 	Filter *Filter
 	// MaxConns bounds the connections of this listener served at once, or those
 	// of all the sockets of one [Capture], so that it cannot take all the places

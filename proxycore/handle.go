@@ -45,6 +45,9 @@ type HandleConfig struct {
 	// SetFilter, if non-nil, replaces the policy. When nil, [Handle.SetFilter]
 	// returns an error that wraps [errors.ErrUnsupported].
 	SetFilter func(*Filter) error
+	// ReplaceFilter, if non-nil, is [Handle.ReplaceFilter]. When nil, that returns an
+	// error that wraps [errors.ErrUnsupported].
+	ReplaceFilter func(old, f *Filter) error
 	// Shutdown, if non-nil, drains the proxy until ctx is done. Close follows.
 	// When nil, [Handle.Shutdown] does not drain: it is Close.
 	Shutdown func(context.Context) error
@@ -200,6 +203,16 @@ func (h *Handle) SetFilter(f *Filter) error {
 		return fmt.Errorf("proxycore: this backend applies its own policy; change it there: %w", errors.ErrUnsupported)
 	}
 	return h.c.SetFilter(f)
+}
+
+// ReplaceFilter replaces the policy of everything that was attached with the filter
+// old of its own, this very one, and cuts the live tunnels that f would refuse. From
+// then on f is what a further ReplaceFilter calls old; nil means the proxy's own.
+func (h *Handle) ReplaceFilter(old, f *Filter) error {
+	if h.c.ReplaceFilter == nil {
+		return fmt.Errorf("proxycore: this backend applies its own policy; change it there: %w", errors.ErrUnsupported)
+	}
+	return h.c.ReplaceFilter(old, f)
 }
 
 // WithSocket returns a handle of the same proxy that also has a Unix socket at

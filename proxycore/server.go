@@ -89,15 +89,43 @@ func NewServer(cfg Config) (*Server, error) {
 func (s *Server) SetFilter(f *Filter) {
 	s.mu.Lock()
 	s.filter = f
-	var cut []*conn
+	cut := s.narrow(func(src *source) bool { return src.o.Filter == nil })
+	s.mu.Unlock()
+	cutAll(cut)
+}
+
+// ReplaceFilter does the same for the listeners, and sandboxes, that were attached
+// with the filter old of their own: this very one, not one that is equal. From now
+// on f is theirs; nil means the server's.
+func (s *Server) ReplaceFilter(old, f *Filter) {
+	s.mu.Lock()
+	changed := make(map[*source]bool)
+	for sv := range s.serving {
+		changed[sv.source] = old != nil && sv.o.Filter == old
+	}
+	for c := range s.conns { // their listener may be closed already
+		changed[c.sv.source] = old != nil && c.sv.o.Filter == old
+	}
+	for src, ok := range changed {
+		if ok {
+			src.o.Filter = f
+		}
+	}
+	cut := s.narrow(func(src *source) bool { return changed[src] })
+	s.mu.Unlock()
+	cutAll(cut)
+}
+
+// narrow marks the live tunnels of some sources as cut that the filter in force
+// would refuse, and returns them. s.mu is held.
+func (s *Server) narrow(of func(*source) bool) (cut []*conn) {
 	for c := range s.conns {
-		if c.state == stateTunnel && c.sv.o.Filter == nil && !c.judge(f).Allowed {
+		if c.state == stateTunnel && of(c.sv.source) && !c.judge(s.filterFor(c.sv.source)).Allowed {
 			c.markCut(PolicyClosed)
 			cut = append(cut, c)
 		}
 	}
-	s.mu.Unlock()
-	cutAll(cut)
+	return cut
 }
 
 // filterFor is the filter in force for src. s.mu is held.

@@ -13,7 +13,7 @@ import (
 // source is whose connections they are: those of one listener, or of all the
 // sockets of one sandbox. Limits count over it.
 type source struct {
-	o Listening
+	o Listening // its Filter is guarded by Server.mu
 
 	// Of a sandbox whose connections are captured; else nil.
 	names    *namePool

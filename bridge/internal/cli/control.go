@@ -179,9 +179,8 @@ func (all controlSockets) reload(main *policy) (commit func(ops *slog.Logger), e
 				continue
 			}
 			c.own = fresh[i]
-			c.in.SetFilter(c.own.filter)
-			if n := c.in.Sandboxes(); n > 0 {
-				ops.Warn("sandboxes that are attached keep the policy they came under, until they end", "control", c.path, "sandboxes", n)
+			if err := c.in.SetFilter(c.own.filter); err != nil {
+				ops.Error("the sandboxes that are attached keep their old policy", "control", c.path, "err", err)
 			}
 		}
 	}, nil
