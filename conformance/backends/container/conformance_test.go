@@ -52,11 +52,13 @@ func TestConformance(t *testing.T) {
 		run(t, backend.Reports("SANDBOX-*")...)
 		return
 	}
-	t.Run("ordinary user", func(t *testing.T) {
-		s.uid = 5 // games on every Debian, here only a number
-		run(t, conformance.Select("SANDBOX-*"))
-		s.uid = 0
-	})
+	if len(backend.Reports()) == 0 { // a report is about one of them
+		t.Run("ordinary user", func(t *testing.T) {
+			s.uid = 5 // games on every Debian, here only a number
+			run(t, conformance.Select("SANDBOX-*"))
+			s.uid = 0
+		})
+	}
 	// A capability that a container adds is root's.
 	features = append(features, conformance.Transparent)
 	run(t, backend.Reports("SANDBOX-*", "TRANSPARENT-*")...)
