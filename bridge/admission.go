@@ -67,9 +67,9 @@ func (a *Admitting) Path() string { return a.in.path() }
 func (a *Admitting) Sandboxes() int { return a.in.sandboxes() }
 
 // SetFilter replaces the policy of the sandboxes, also of those that are there, whose tunnels are
-// cut where f would refuse them; nil is the proxy's own. Two things stay as they were for those: one that
-// came under the proxy's own policy keeps that, and a transparent one captures the ports that
-// the policy named when it came. An error means that the proxy cannot do this; then f is for those who come.
+// cut where f would refuse them; nil is the proxy's own. A sandbox that came under the proxy's own
+// policy keeps that ([proxycore.Handle.SetFilter]). An error means that the proxy cannot do
+// this; then f is for those who come.
 func (a *Admitting) SetFilter(f *proxycore.Filter) error { return a.in.setFilter(f) }
 
 // Close removes the socket and takes the network from every sandbox that came by it. When it

@@ -74,7 +74,7 @@ func TestAttachTransparent(t *testing.T) {
 		{"read tcp greets.test:22", "SSH 93.184.216.37:22"},
 		{"read tcp denied.test:443", "no such host"},
 		{"read tcp 93.184.216.36:443", "ECONNRESET"},
-		{"read tcp allowed.test:8081", "ECONNREFUSED"},
+		{"read tcp allowed.test:8081", "ECONNRESET"},
 		{"read udp allowed.test:443", "ECONNREFUSED"},
 	}
 	args := []string{"attach", in.Path(), "transparent", self, "helper", "visit"}

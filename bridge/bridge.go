@@ -75,20 +75,21 @@ type Sandbox struct {
 	// makes the command end with ExitFailed, as it does for Filter.
 	MaxConns int
 	// Transparent brings to the proxy also what programs connect to without asking
-	// it: every address leads to the proxy on the TCP ports that the policy names when
-	// Command is called, and port 53 of every address to the proxy's own name server,
-	// which knows the names that the policy admits. What is connected to any other port is
-	// refused at once, as is UDP. The proxy variables are set all the same.
+	// it: every address leads to the proxy on all TCP ports, and port 53 of every address to
+	// the proxy's own name server, which knows the names that the policy admits. What the
+	// policy refuses is reset at once; UDP to other ports fails at once. The proxy variables
+	// are set all the same.
 	//
 	// Loopback addresses stay the sandbox's own, but for ports that the policy admits
-	// there. Programs in the sandbox can listen on every port from 1024 on; where the
-	// kernel cannot redirect (it takes nf_tables with nft_redir), not on those that the
-	// policy names, of which there may then be 64 and the loopback leads to the proxy, too.
+	// there when Command is called. Programs in the sandbox can listen on every port from 1024 on.
+	//
+	// Where the kernel cannot redirect (it takes nf_tables with nft_redir), only the ports are
+	// captured that the policy names when Command is called, which may be 64. Programs
+	// inside cannot listen on those, and for them the loopback leads to the proxy, too. Any other
+	// port is refused without a record.
 	//
 	// The policy must be known, as Filter or because the proxy is built in
-	// ([proxycore.Handle.Filter]); otherwise it is an error of Command. Of one that names
-	// no port only the name server is left. A policy that gets more ports later does not
-	// have them captured in sandboxes that run.
+	// ([proxycore.Handle.Filter]); otherwise it is an error of Command.
 	Transparent bool
 	// Weaker are doors to leave open. All the others are shut, and one that cannot
 	// be shut on this kernel is an error of Command. See Doors and Explain.

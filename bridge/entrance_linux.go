@@ -88,9 +88,6 @@ func openEntrances(w wish) (all []entrance, err error) {
 
 // openCapture opens the proxy's entrance and those for captured connections.
 func openCapture(w wish, ipv6 bool) ([]entrance, error) {
-	if len(w.Capture) == 0 {
-		return openListeners(w, ipv6)
-	}
 	all, cannot := openRedirect(w, ipv6)
 	if cannot == nil {
 		return all, nil

@@ -146,7 +146,7 @@ func (t *taker) wanted(e entrance) error {
 	case entranceTCP:
 		asked, once = t.Transparent && includesPort(t.Capture, e.Port), false
 	case entranceRedirect:
-		asked = t.Transparent && len(t.Capture) > 0
+		asked = t.Transparent
 	case entranceDNSUDP, entranceDNSTCP:
 		asked = t.Transparent && e.Port == dnsPort
 	}

@@ -134,7 +134,7 @@ func peers() []peer {
 		}},
 		{"transparent unasked", "nobody asked for", wish{Capture: port443}, func() []passed { return thenProxy(must(other(entranceTCP))) }},
 		{"name server unasked", "nobody asked for", wish{}, func() []passed { return thenProxy(must(entrance{Kind: entranceDNSUDP, Port: 53})) }},
-		{"redirect unasked", "nobody asked for", wish{Transparent: true}, func() []passed { return thenProxy(must(entrance{Kind: entranceRedirect})) }},
+		{"redirect unasked", "nobody asked for", wish{Capture: port443}, func() []passed { return thenProxy(must(entrance{Kind: entranceRedirect})) }},
 		{"port unasked", "nobody asked for", capturing, func() []passed {
 			return thenProxy(must(entrance{Kind: entranceTCP, IPv6: true, Port: 444}))
 		}},

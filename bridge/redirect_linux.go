@@ -52,8 +52,10 @@ func openRedirect(w wish, ipv6 bool) (all []entrance, err error) {
 	return all, nil
 }
 
-// redirect sets the rules that lead what w captures to the redirect entrances in all. They
-// are of the calling thread's network namespace, and end with it. Nobody in a sandbox
+// redirect sets the rules that lead every connection to the redirect entrances in all, but for those
+// that stay inside: to the loopback, unless w captures that port there, and to the sandbox's own
+// address. Ports that the policy does not name are among them, so that what is refused is
+// recorded, and a new policy may name them. The rules are of the calling thread's network namespace, and end with it. Nobody in a sandbox
 // has the capability to change them.
 func redirect(w wish, all []entrance) error {
 	c, err := nftables.New()
@@ -71,7 +73,8 @@ func redirect(w wish, all []entrance) error {
 		Name: "capture", Table: r.table, Type: nftables.ChainTypeNAT,
 		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityNATDest,
 	})
-	captured, err := r.ports("captured", w.Capture)
+	every := withoutPort([]proxycore.PortRange{{First: 1, Last: 65535}}, dnsPort)
+	captured, err := r.ports("captured", every)
 	if err != nil {
 		return err
 	}
@@ -92,6 +95,7 @@ func redirect(w wish, all []entrance) error {
 			r.redirect(onLoopback(e.IPv6), loopback, e.Port)
 		}
 		r.add(onLoopback(e.IPv6), nil, expr.VerdictReturn)
+		r.add(toItself(e.IPv6), nil, expr.VerdictReturn)
 		r.redirect(ofFamily(e.IPv6), captured, e.Port)
 	}
 	return c.Flush()
@@ -152,9 +156,25 @@ func ofFamily(ipv6 bool) []expr.Any {
 // onLoopback matches packets to 127.0.0.0/8 or ::1. Where the destination is in the
 // header say RFC 791 section 3.1 and RFC 8200 section 3.
 func onLoopback(ipv6 bool) []expr.Any {
-	offset, want := uint32(16), []byte{127}
 	if ipv6 {
-		offset, want = 24, net.IPv6loopback
+		return toAddress(true, net.IPv6loopback)
+	}
+	return toAddress(false, []byte{127})
+}
+
+// toItself matches packets to the address that a transparent sandbox has itself.
+func toItself(ipv6 bool) []expr.Any {
+	if ipv6 {
+		return toAddress(true, ownIPv6.To16())
+	}
+	return toAddress(false, ownIPv4.To4())
+}
+
+// toAddress matches packets whose destination begins with want.
+func toAddress(ipv6 bool, want []byte) []expr.Any {
+	offset := uint32(16)
+	if ipv6 {
+		offset = 24
 	}
 	return append(ofFamily(ipv6),
 		&expr.Payload{DestRegister: 1, Base: expr.PayloadBaseNetworkHeader, Offset: offset, Len: uint32(len(want))},
