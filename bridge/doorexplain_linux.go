@@ -24,7 +24,7 @@ type explanation struct {
 const byFilter = "seccomp filter: "
 
 var explanations = []explanation{
-	{DoorUnixSockets, "Unix sockets that lead to a path of the host", byFilter + "socket(AF_UNIX) is EPERM, and so are pairs of datagram sockets; other pairs work",
+	{DoorUnixSockets, "Unix sockets that lead to a path of the host", byFilter + "socket(AF_UNIX) is EAFNOSUPPORT; pairs of datagram sockets are EPERM, other pairs work",
 		"every socket file in sight that is not covered can be connected to, such as one made later"},
 	{DoorHostServices, "sockets of the host's services: engines, buses, agents, displays, multiplexers", "mounts: covered by the null device or an empty directory, wherever they are in sight",
 		"the sockets of the host's services are in sight; unix-sockets keeps them from being connected to"},

@@ -74,11 +74,13 @@ func tryCalls(skip []string) (all []attempt) {
 		e := call(nr, args...)
 		all = append(all, attempt{Door: d, What: what, Refused: e == want, Result: describe(e)})
 	}
-	const high = 1 << 32 // the kernel takes the lower half of an int
+	// The kernel takes the lower half of an int. Where there is no upper half (32 bits) the call is
+	// tried a second time as it is.
+	high := func(v uint64) uintptr { return uintptr(1<<32 | v) }
 	for name, typ := range map[string]uintptr{"stream": unix.SOCK_STREAM, "datagram": unix.SOCK_DGRAM, "packet": unix.SOCK_SEQPACKET, "raw": unix.SOCK_RAW} {
-		try(DoorUnixSockets, name+" socket", unix.EPERM, unix.SYS_SOCKET, unix.AF_UNIX, typ|unix.SOCK_CLOEXEC)
+		try(DoorUnixSockets, name+" socket", unix.EAFNOSUPPORT, unix.SYS_SOCKET, unix.AF_UNIX, typ|unix.SOCK_CLOEXEC)
 	}
-	try(DoorUnixSockets, "socket with a long family", unix.EPERM, unix.SYS_SOCKET, uintptr(uint64(high|unix.AF_UNIX)), unix.SOCK_STREAM)
+	try(DoorUnixSockets, "socket with a long family", unix.EAFNOSUPPORT, unix.SYS_SOCKET, high(unix.AF_UNIX), unix.SOCK_STREAM)
 	for name, typ := range map[string]uintptr{"datagrams": unix.SOCK_DGRAM, "raw sockets": unix.SOCK_RAW | unix.SOCK_NONBLOCK} {
 		var fds [2]int32
 		try(DoorUnixSockets, "pair of "+name, unix.EPERM, unix.SYS_SOCKETPAIR, unix.AF_UNIX, typ, 0, address(&fds))
@@ -98,7 +100,7 @@ func tryCalls(skip []string) (all []attempt) {
 	for name, nr := range map[string]uintptr{"set up": unix.SYS_IO_URING_SETUP, "enter": unix.SYS_IO_URING_ENTER, "register": unix.SYS_IO_URING_REGISTER} {
 		try(DoorIOUring, name, unix.ENOSYS, nr, 0)
 	}
-	for name, cmd := range map[string]uintptr{"type": unix.TIOCSTI, "paste": unix.TIOCLINUX, "type, long": uintptr(uint64(high | unix.TIOCSTI))} {
+	for name, cmd := range map[string]uintptr{"type": unix.TIOCSTI, "paste": unix.TIOCLINUX, "type, long": high(unix.TIOCSTI)} {
 		try(DoorTerminalInjection, name, unix.EPERM, unix.SYS_IOCTL, 0, cmd, 0)
 	}
 	for name, k := range kernelCalls {

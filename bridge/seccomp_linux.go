@@ -132,9 +132,11 @@ func ioctlRule(open func(Door) bool) []bpf.Instruction {
 		one(verdict(verdictAllow)))...)
 }
 
-// socketRule judges socket(family, type, protocol).
+// socketRule judges socket(family, type, protocol). A Unix socket is refused like a family that
+// the kernel does not have, for which programs are prepared: musl then looks for users in
+// its files alone, where EPERM makes its getgrouplist fail, and dig goes without a word.
 func socketRule(open func(Door) bool) []bpf.Instruction {
-	unixSockets, families := refuse(unix.EPERM), refuse(unix.EAFNOSUPPORT)
+	unixSockets, families := refuse(unix.EAFNOSUPPORT), refuse(unix.EAFNOSUPPORT)
 	if open(DoorUnixSockets) {
 		unixSockets = verdictAllow
 	}
