@@ -38,10 +38,17 @@ func (w *world) capture(o Listening) *sandbox {
 	return s
 }
 
+// dual is a listener that says that it takes both families.
+type dual struct{ *net.TCPListener }
+
+func (d dual) Addr() net.Addr {
+	return &net.TCPAddr{IP: net.IPv6unspecified, Port: d.TCPListener.Addr().(*net.TCPAddr).Port}
+}
+
 func (s *sandbox) sockets() Capture {
 	return Capture{
 		Proxy:        s.proxy,
-		Connections:  []net.Listener{s.connections},
+		Connections:  []net.Listener{dual{s.connections.(*net.TCPListener)}},
 		QueryStreams: []net.Listener{s.streams},
 		Original: func(net.Conn) (netip.AddrPort, error) {
 			ap := s.destination.Load()

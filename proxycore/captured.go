@@ -46,8 +46,8 @@ func (s *Server) capture(c Capture, o Listening) (detach func(), err error) {
 	return func() { s.detach(src) }, nil
 }
 
-// only4 reports whether no IPv6 connection can arrive, because the sandbox's
-// kernel has no IPv6: then a name is told no IPv6 address.
+// only4 reports whether no IPv6 connection can arrive, because the sandbox has no
+// IPv6: then a name is told no IPv6 address. (What is redirected keeps its family.)
 func (c Capture) only4() bool {
 	for _, l := range c.Connections {
 		a, ok := l.Addr().(*net.TCPAddr)
@@ -55,7 +55,7 @@ func (c Capture) only4() bool {
 			return false
 		}
 	}
-	return len(c.Connections) > 0 && c.Original == nil
+	return len(c.Connections) > 0
 }
 
 // serveCaptured is the goroutine of a captured connection until it has a tunnel:

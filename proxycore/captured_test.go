@@ -214,7 +214,8 @@ func TestCaptureWithoutIPv6(t *testing.T) {
 	}{
 		"only IPv4":      {Capture{Connections: []net.Listener{tcp4}}, true},
 		"both":           {Capture{Connections: []net.Listener{tcp4, tcp6}}, false},
-		"a redirect":     {Capture{Connections: []net.Listener{tcp4}, Original: original}, false},
+		"a redirect":     {Capture{Connections: []net.Listener{tcp4}, Original: original}, true},
+		"redirects":      {Capture{Connections: []net.Listener{tcp4, elsewhere{net.IPv6loopback}}, Original: original}, false},
 		"no connections": {Capture{QueryStreams: []net.Listener{tcp4}}, false},
 		"other sockets":  {Capture{Connections: []net.Listener{newPipeListener()}}, false},
 	} {
