@@ -4,6 +4,7 @@
 package main
 
 import (
+	"net"
 	"os"
 	"path/filepath"
 	"slices"
@@ -143,5 +144,14 @@ func TestExplain(t *testing.T) {
 			t.Errorf("got %q on stdout", out)
 		}
 		p.says("open  netlink ")
+		socket := filepath.Join(t.TempDir(), "s") // short enough
+		l, err := net.Listen("unix", socket)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer l.Close()
+		p = newProc(t, "run", "--sandbox", mode, "--explain", "--host-socket", socket, "--", "true").start()
+		p.finish(0) // it is what was asked for
+		p.says("open  unix-sockets ")
 	})
 }

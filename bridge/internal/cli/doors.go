@@ -113,7 +113,7 @@ func explain(ctx context.Context, w io.Writer, box bridge.Sandbox) (holds bool, 
 		word, text := "shut", s.How
 		switch {
 		case s.Shut:
-		case slices.Contains(box.Weaker, s.Door):
+		case slices.Contains(box.Weaker, s.Door), s.Door == bridge.DoorUnixSockets && len(box.HostSockets) > 0:
 			word, text = "open", s.Why
 		default:
 			word, text, holds = "OPEN", s.Why, false

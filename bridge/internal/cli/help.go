@@ -71,8 +71,9 @@ and more. --explain lists them, and how each is shut here. One that cannot be sh
   --host-socket PATH     let the command use this socket of the host
 
 Programs that ignore HTTPS_PROXY do not get out. With --transparent they do, to the same
-hosts: every address leads to the proxy on the ports that the policy names, and names are
-answered by the proxy's own name server. Everything else is refused at once.
+hosts: every address leads to the proxy, on every TCP port where the kernel can redirect and
+else on those that the policy names, and names are answered by the proxy's own name
+server. What the policy does not allow is refused at once.
 
 Options:
 %FLAGS%
