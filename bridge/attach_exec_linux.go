@@ -49,45 +49,20 @@ func (a *attached) exec(argv, env []string) error {
 	return fmt.Errorf("bridge: execute %s again: %w: it takes a /proc", runningProgram, err)
 }
 
-// renounce takes every capability from the calling thread and every way to gain one, like
-// dropPrivileges, where this process may not empty the bounding set: with
+// renounce is dropPrivileges where this process may not empty the bounding set: with
 // no_new_privs set nothing comes out of that (capabilities(7)).
 func renounce() error {
 	if capable(unix.CAP_SETPCAP) {
-		if err := dropBounding(); err != nil {
-			return err
-		}
+		return dropPrivileges()
 	}
-	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
-		return fmt.Errorf("bridge: clear ambient capabilities: %w", err)
-	}
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var none [2]unix.CapUserData // the kernel reads two for this version
-	if err := unix.Capset(&hdr, &none[0]); err != nil {
-		return fmt.Errorf("bridge: drop capabilities: %w", err)
-	}
-	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("bridge: set no_new_privs: %w", err)
+	if err := dropCapabilities(); err != nil {
+		return err
 	}
 	return checkRenounced()
 }
 
 // checkRenounced asks the kernel, rather than believe that renounce worked.
-func checkRenounced() error {
-	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var has [2]unix.CapUserData
-	if err := unix.Capget(&hdr, &has[0]); err != nil {
-		return fmt.Errorf("bridge: check that no capability is left: %w", err)
-	}
-	if has != [2]unix.CapUserData{} {
-		return errors.New("bridge: capabilities are left: refusing to run the command")
-	}
-	set, err := unix.PrctlRetInt(unix.PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0)
-	if err != nil || set != 1 {
-		return fmt.Errorf("bridge: no_new_privs is not set: refusing to run the command (%w)", err)
-	}
-	return nil
-}
+func checkRenounced() error { return checkStatus("CapInh", "CapPrm", "CapEff", "CapAmb") }
 
 // reapAttached is what Exec becomes: args[0] is the number of the control socket's
 // descriptor, and what follows is the command. It has no capability, and the command, though of the
