@@ -241,7 +241,7 @@ func ended(s Streams, h *proxycore.Handle, err error) int {
 // decision log: whoever watches it wants to know why a program fails.
 func denialsTo(ops *slog.Logger) func(proxycore.Record) error {
 	return func(r proxycore.Record) error {
-		args := []any{"method", r.Method, "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client}
+		args := []any{"host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client, "method", r.Method}
 		if r.Sandbox != "" {
 			args = append(args, "sandbox", r.Sandbox)
 		}
