@@ -35,7 +35,6 @@ type admitting struct {
 	a        Admission
 	h        *proxycore.Handle
 	log      *slog.Logger
-	uids     []uint32
 	l        *controlListener
 	detach   func() // ends the accept loop, which the proxy runs
 	patience time.Duration
@@ -74,7 +73,6 @@ func (a Admission) start(ctx context.Context, h *proxycore.Handle) (*admitting, 
 	}
 	in := &admitting{
 		a: a, h: h, log: a.Logger, filter: ownFilter(a.Filter), patience: handshakePatience,
-		uids: append([]uint32{uint32(os.Geteuid())}, a.AllowUIDs...),
 		stop: make(chan struct{}), watched: make(chan struct{}),
 		conns: make(map[*net.UnixConn]struct{}),
 	}
@@ -87,7 +85,11 @@ func (a Admission) start(ctx context.Context, h *proxycore.Handle) (*admitting, 
 // listen makes the socket and has the proxy run its accept loop, so that draining and closing the
 // proxy ends that like any other.
 func (in *admitting) listen(ctx context.Context) error {
-	l, err := listenControl(ctx, in.a)
+	mode := uint32(0o600)
+	if len(in.a.AllowUIDs) > 0 {
+		mode = 0o666
+	}
+	l, err := place{path: in.a.Path, typ: unix.SOCK_SEQPACKET, mode: mode, uids: in.a.AllowUIDs}.listen(ctx)
 	if err != nil {
 		return err
 	}
@@ -186,7 +188,7 @@ func (in *admitting) end() {
 // admit serves c in a goroutine of its own, or says why not.
 func (in *admitting) admit(c *net.UnixConn) {
 	uid, err := peerUID(c)
-	if err == nil && !slices.Contains(in.uids, uid) {
+	if err == nil && !slices.Contains(in.l.uids, uid) {
 		err = fmt.Errorf("bridge: the proxy does not admit user %d: start it with that user allowed (--control-uid %[1]d), or run as user %d", uid, os.Geteuid())
 	}
 	in.mu.Lock()
@@ -196,7 +198,7 @@ func (in *admitting) admit(c *net.UnixConn) {
 	if err != nil || in.over {
 		in.mu.Unlock()
 		in.refuse(c, in.a.Name, err)
-		c.Close()
+		closeControl(c)
 		return
 	}
 	in.count++
@@ -221,7 +223,7 @@ func (in *admitting) refuse(c *net.UnixConn, name string, err error) {
 func (in *admitting) serve(c *net.UnixConn, name string, uid uint32) {
 	defer in.peers.Done()
 	defer func() {
-		c.Close()
+		closeControl(c)
 		in.mu.Lock()
 		delete(in.conns, c)
 		in.mu.Unlock()
@@ -301,32 +303,4 @@ func (in *admitting) wish(asked attachRequest, filter *proxycore.Filter) (wish, 
 	w, err := Sandbox{Transparent: asked.Transparent, Filter: filter}.wishes(in.h)
 	w.untrusted = true
 	return w, err
-}
-
-// attachRequest is the first message on a control socket, from the peer.
-type attachRequest struct {
-	// Attach is the version of this exchange, attachVersion.
-	Attach int
-	// Transparent asks for what Sandbox.Transparent gives.
-	Transparent bool `json:",omitempty"`
-}
-
-// attachVersion changes when an older peer would misunderstand a newer one.
-const attachVersion = 1
-
-// receiveRequest reads the request, which comes with no descriptor.
-func receiveRequest(c *net.UnixConn) (asked attachRequest, err error) {
-	b, oob := make([]byte, 1<<10), make([]byte, unix.CmsgSpace(0))
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
-	if err != nil {
-		return asked, fmt.Errorf("bridge: a sandbox has asked for nothing: %w", err)
-	}
-	if oobn > 0 || flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
-		closeRights(oob[:oobn])
-		return asked, errors.New("bridge: a sandbox's request came with descriptors, or is too long")
-	}
-	if err := decodeStrictly(b[:n], &asked); err != nil || asked.Attach != attachVersion {
-		return asked, fmt.Errorf("bridge: a sandbox's request is not one that this version understands: use the same version of Sallyport on both sides (this is %d)", attachVersion)
-	}
-	return asked, nil
 }
