@@ -218,6 +218,7 @@ func (a *attached) environ(base []string) []string {
 
 func (a *attached) close() error {
 	a.once.Do(func() {
+		_ = a.conn.CloseRead() // wakes awaitEnd, even where exec has made the socket one that blocks
 		a.err = a.conn.Close()
 		<-a.done
 	})

@@ -81,15 +81,11 @@ func (t *taker) close() { _ = t.capture.Close() }
 // take receives one message, and reports whether another is to follow.
 func (t *taker) take(c *net.UnixConn) (more bool, err error) {
 	m, fds, err := receiveFDs(c)
-	files := make([]*os.File, len(fds))
-	for i, fd := range fds {
-		files[i] = os.NewFile(uintptr(fd), "entrance")
-		defer files[i].Close() // what is kept is a duplicate
-	}
+	defer closeForeign(fds) // what is kept is a duplicate
 	switch {
 	case err != nil:
 		return false, err
-	case len(fds) == 0 || len(fds) != len(m.Entrances):
+	case len(fds) == 0 || len(fds) != len(m.Entrances) || len(fds) > maxPassed:
 		return false, fmt.Errorf("bridge: sandbox passed %d descriptors for %d sockets", len(fds), len(m.Entrances))
 	case len(t.taken)+len(fds) > maxEntrances:
 		return false, fmt.Errorf("bridge: sandbox passed more than %d sockets", maxEntrances)
@@ -99,7 +95,7 @@ func (t *taker) take(c *net.UnixConn) (more bool, err error) {
 		if err := t.check(e); err != nil {
 			return false, fmt.Errorf("bridge: sandbox passed a socket for %.16q, port %d, that %w: refused", e.Kind, e.Port, err)
 		}
-		if err := t.keep(e, files[i]); err != nil {
+		if err := t.keep(e); err != nil {
 			return false, fmt.Errorf("bridge: use the sandbox's socket for %s, port %d: %w", e.Kind, e.Port, err)
 		}
 		t.taken = append(t.taken, e)
@@ -202,7 +198,8 @@ func (t *taker) checkForeign(fd int) error {
 	case err != nil:
 		return fmt.Errorf(unknown, err)
 	case ours == theirs:
-		return errors.New("is in the host's own network namespace")
+		return errors.New("is in the host's own network namespace, and not in one that has no network " +
+			"(docker run --network none, bwrap --unshare-net)")
 	case len(t.taken) > 0:
 		return errors.New("is in another network namespace than one before it")
 	}
@@ -210,8 +207,14 @@ func (t *taker) checkForeign(fd int) error {
 	return nil
 }
 
-// keep puts e, whose socket is f's, into the capture. f stays the caller's to close.
-func (t *taker) keep(e entrance, f *os.File) error {
+// keep puts a duplicate of e's socket into the capture. The descriptor stays the caller's to close.
+func (t *taker) keep(e entrance) error {
+	fd, err := unix.FcntlInt(uintptr(e.fd), unix.F_DUPFD_CLOEXEC, 0)
+	if err != nil {
+		return err
+	}
+	f := os.NewFile(uintptr(fd), "entrance")
+	defer f.Close() // package net duplicates it once more
 	if e.Kind == entranceDNSUDP {
 		p, err := net.FilePacketConn(f)
 		if err != nil {
