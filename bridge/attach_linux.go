@@ -173,7 +173,8 @@ func (c AttachConfig) explained(err error) error {
 		return err
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES):
 		return fmt.Errorf("%w: a transparent sandbox needs CAP_NET_ADMIN and, for ports below 1024, CAP_NET_BIND_SERVICE here "+
-			"(docker run --cap-add NET_ADMIN, as root in the container); the command gets neither", err)
+			"(docker run --cap-add NET_ADMIN, as root in the container; bwrap --cap-add CAP_NET_ADMIN "+
+			"--cap-add CAP_NET_BIND_SERVICE, without --dev for an ordinary user); the command gets neither", err)
 	case errors.Is(err, unix.EADDRINUSE):
 		return fmt.Errorf("%w: is this network namespace transparent already? Then attach without --transparent: it is for all that run in it", err)
 	}
