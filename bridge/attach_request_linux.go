@@ -27,28 +27,19 @@ const attachVersion = 1
 
 // receiveRequest reads the request, which comes with no descriptor.
 func receiveRequest(c *net.UnixConn) (asked attachRequest, err error) {
-	b, oob := make([]byte, 1<<10), make([]byte, unix.CmsgSpace(0))
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	b := make([]byte, 1<<10)
+	n, fds, flags, err := readPacket(c, b)
+	closeForeign(fds)
 	if err != nil {
 		return asked, fmt.Errorf("bridge: a sandbox has asked for nothing: %w", err)
 	}
-	if oobn > 0 || flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
-		closeRights(oob[:oobn])
+	if len(fds) > 0 || flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		return asked, errors.New("bridge: a sandbox's request came with descriptors, or is too long")
 	}
 	if err := decodeStrictly(b[:n], &asked); err != nil || asked.Attach != attachVersion {
 		return asked, fmt.Errorf("bridge: a sandbox's request is not one that this version understands: use the same version of Sallyport on both sides (this is %d)", attachVersion)
 	}
 	return asked, nil
-}
-
-// closeRights closes the descriptors in control data that nobody wants.
-func closeRights(oob []byte) {
-	cmsgs, _ := unix.ParseSocketControlMessage(oob)
-	for _, c := range cmsgs {
-		fds, _ := unix.ParseUnixRights(&c)
-		closeAll(fds)
-	}
 }
 
 // decodeStrictly reads one JSON value that has no field but those of v.

@@ -37,6 +37,8 @@ func init() {
 		err = holdHelper(os.Args[3])
 	case "peer":
 		err = hostilePeer(os.Args[3], os.Args[4])
+	case "keeper":
+		err = keeper(os.Args[3], os.Args[4])
 	}
 	if err != nil {
 		fmt.Println(err)

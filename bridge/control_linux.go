@@ -128,19 +128,13 @@ func receive(sock int) (message, error) {
 // receiveFDs is receive for the host's side: it also returns the descriptors
 // that came along, which are the caller's to close, even with an error.
 func receiveFDs(c *net.UnixConn) (message, []int, error) {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*maxPassed))
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	b := make([]byte, maxMessage)
+	n, fds, flags, err := readPacket(c, b)
 	if err != nil {
-		return message{}, nil, err
+		return message{}, fds, err
 	}
-	if n == 0 && oobn == 0 {
+	if n == 0 && len(fds) == 0 {
 		return message{}, nil, io.EOF
-	}
-	var fds []int
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	for _, c := range cmsgs {
-		got, perr := unix.ParseUnixRights(&c)
-		fds, err = append(fds, got...), errors.Join(err, perr)
 	}
 	if flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		err = errors.Join(err, errors.New("bridge: message on the control socket was cut short"))

@@ -139,7 +139,7 @@ func (g *gate) run() {
 // awaitEnd returns when the other end is closed, or says anything, which it must not.
 func awaitEnd(c *net.UnixConn) {
 	_, fds, _ := receiveFDs(c)
-	closeAll(fds)
+	closeForeign(fds)
 }
 
 // admit waits for the supervisor. It is of this user; others, who can see the
@@ -151,7 +151,7 @@ func (g *gate) admit() (*net.UnixConn, error) {
 			return nil, err
 		}
 		if uid, err := peerUID(c); err != nil || uid != uint32(os.Geteuid()) {
-			c.Close()
+			closeControl(c)
 			continue
 		}
 		g.mu.Lock()

@@ -85,7 +85,9 @@ func (t *taker) take(c *net.UnixConn) (more bool, err error) {
 	switch {
 	case err != nil:
 		return false, err
-	case len(fds) == 0 || len(fds) != len(m.Entrances) || len(fds) > maxPassed:
+	case len(fds) > maxPassed:
+		return false, fmt.Errorf("bridge: sandbox passed more than %d descriptors at once", maxPassed)
+	case len(fds) == 0 || len(fds) != len(m.Entrances):
 		return false, fmt.Errorf("bridge: sandbox passed %d descriptors for %d sockets", len(fds), len(m.Entrances))
 	case len(t.taken)+len(fds) > maxEntrances:
 		return false, fmt.Errorf("bridge: sandbox passed more than %d sockets", maxEntrances)

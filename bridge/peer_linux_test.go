@@ -166,7 +166,7 @@ func peers() []peer {
 			}
 			return all
 		}},
-		{"too many at once", "cut short", wish{Transparent: true, Capture: many}, func() []passed {
+		{"too many at once", "at once", wish{Transparent: true, Capture: many}, func() []passed {
 			var batch []entrance
 			for port := range maxPassed + 1 {
 				batch = append(batch, must(entrance{Kind: entranceTCP, Port: uint16(1000 + port)}))
