@@ -67,10 +67,19 @@ func dropBounding() error {
 // checkUnprivileged asks the kernel, rather than believe that dropPrivileges worked.
 func checkUnprivileged() error { return checkStatus("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") }
 
+// threadStatus is what the kernel says of this thread, and takes a /proc.
+func threadStatus() ([]byte, error) {
+	status, err := os.ReadFile("/proc/thread-self/status")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it takes a /proc here (bwrap --proc /proc)", err)
+	}
+	return status, err
+}
+
 // checkStatus makes sure that these sets of this thread's capabilities are empty, and that
 // no_new_privs is set.
 func checkStatus(sets ...string) error {
-	status, err := os.ReadFile("/proc/thread-self/status")
+	status, err := threadStatus()
 	if err != nil {
 		return fmt.Errorf("bridge: check that no capability is left: %w", err)
 	}

@@ -135,10 +135,7 @@ func shutDoors(p params) error {
 
 // checkFiltered asks the kernel, rather than believe that there is a filter.
 func checkFiltered() error {
-	status, err := os.ReadFile("/proc/thread-self/status")
-	if errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("bridge: check that there is a system call filter: %w: it takes a /proc (bwrap --proc /proc)", err)
-	}
+	status, err := threadStatus()
 	if err != nil {
 		return fmt.Errorf("bridge: check that there is a system call filter: %w", err)
 	}
