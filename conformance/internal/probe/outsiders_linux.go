@@ -83,7 +83,8 @@ func tryMemory(a Action) Result {
 		return failed(err)
 	}
 	buf := make([]byte, len(a.Text))
-	local := []unix.Iovec{{Base: &buf[0], Len: uint64(len(buf))}}
+	local := []unix.Iovec{{Base: &buf[0]}}
+	local[0].SetLen(len(buf))
 	remote := []unix.RemoteIovec{{Base: at, Len: len(buf)}}
 	if _, err := unix.ProcessVMReadv(pid, local, remote, 0); err == nil && string(buf) == a.Text {
 		buf[0]++
