@@ -131,10 +131,15 @@ func passLingering(c *net.UnixConn, fd, messages, each int) error {
 				return err
 			}
 		}
-		if err := announce(c, message{}, fds...); err != nil && !errors.Is(err, unix.EPERM) && !errors.Is(err, unix.EPIPE) {
+		err := announce(c, message{}, fds...)
+		switch {
+		case err == nil:
+			closeAll(fds)
+		case errors.Is(err, unix.EPERM) || errors.Is(err, unix.EPIPE):
+			closeForeign(fds) // refused before it came to these, which are this process's alone: it would wait itself
+		default:
 			return err
 		}
-		closeAll(fds)
 	}
 	return nil
 }
