@@ -65,8 +65,8 @@ type Sandbox struct {
 	Port int
 	// Filter is this sandbox's policy; nil is the proxy's own. NO_PROXY is
 	// empty in the sandbox if the policy admits a loopback address, which clients then
-	// ask the proxy for. The policy of a proxy that has no TCP listener is known
-	// here only if it is given as Filter.
+	// ask the proxy for. The policy of a proxy that is not built in and has no TCP listener
+	// is known here only if it is given as Filter.
 	Filter *proxycore.Filter
 	// MaxConns bounds the connections of this sandbox served at once, so that it
 	// cannot take those of all others that share the proxy; one more is answered 503.
@@ -74,10 +74,36 @@ type Sandbox struct {
 	// proxy that cannot do this, which is every one that is not built in,
 	// makes the command end with ExitFailed, as it does for Filter.
 	MaxConns int
+	// Transparent brings to the proxy also what programs connect to without asking
+	// it: every address leads to the proxy on all TCP ports, and port 53 of every address to
+	// the proxy's own name server, which knows the names that the policy admits. What the
+	// policy refuses is reset at once; UDP to other ports fails at once. The proxy variables
+	// are set all the same.
+	//
+	// Loopback addresses stay the sandbox's own, but for ports that the policy admits
+	// there when Command is called. Programs in the sandbox can listen on every port from 1024 on.
+	//
+	// Where the kernel cannot redirect (it takes nf_tables with nft_redir), only the ports are
+	// captured that the policy names when Command is called, which may be 64. Programs
+	// inside cannot listen on those, and for them the loopback leads to the proxy, too. Any other
+	// port is refused without a record.
+	//
+	// The policy must be known, as Filter or because the proxy is built in
+	// ([proxycore.Handle.Filter]); otherwise it is an error of Command.
+	Transparent bool
+	// Weaker are doors to leave open. All the others are shut, and one that cannot
+	// be shut on this kernel is an error of Command. See Doors and Explain.
+	Weaker []Door
+	// HostSockets are absolute paths of sockets of the host that stay in sight, such as
+	// that of an ssh-agent, although DoorHostServices is shut. To be able to connect
+	// to them the sandbox gets DoorUnixSockets open.
+	HostSockets []string
 	// Terminal makes the command's standard input, which must be a terminal
 	// that is nobody's yet (the far end of a new pty), the controlling
 	// terminal of its session. Session.Run does the near end.
 	Terminal bool
+
+	listen bool // for tests: wish.Listen
 }
 
 // Command returns a command that, when run, runs name inside the sandbox with

@@ -184,9 +184,10 @@ var protectedProc = []string{"/proc/sys", "/proc/sysrq-trigger", "/proc/irq", "/
 // between the file system that they amend and the mounts that must stay as they are.
 // The init is process 1: a process 1 of bwrap's own could be traced by the command, which would
 // forge the exit status and never let the sandbox end. It gets the capabilities
-// that it needs to empty the bounding set (which bwrap does not do for root) and, with
-// lowPort, to bind a port below 1024, and drops them before there is a command.
-func bwrapArgs(user []string, h hazards, lowPort bool, inner ...string) ([]string, error) {
+// that it needs to empty the bounding set (which bwrap does not do for root), to mount
+// something over the host's sockets and, with network, to set routes and bind ports below
+// 1024, and drops them before there is a command.
+func bwrapArgs(user []string, h hazards, network bool, inner ...string) ([]string, error) {
 	l, err := checkBwrapArgs(user, h)
 	if err != nil {
 		return nil, err
@@ -205,9 +206,9 @@ func bwrapArgs(user []string, h hazards, lowPort bool, inner ...string) ([]strin
 	for _, name := range protectedProc {
 		args = append(args, "--ro-bind-try", name, name)
 	}
-	args = append(args, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP")
-	if lowPort {
-		args = append(args, "--cap-add", "CAP_NET_BIND_SERVICE")
+	args = append(args, "--unshare-pid", "--as-pid-1", "--unshare-ipc", "--cap-drop", "ALL", "--cap-add", "CAP_SETPCAP", "--cap-add", "CAP_SYS_ADMIN")
+	if network {
+		args = append(args, "--cap-add", "CAP_NET_ADMIN", "--cap-add", "CAP_NET_BIND_SERVICE")
 	}
 	args = append(args, "--die-with-parent", "--new-session", "--unshare-net", "--")
 	return append(args, inner...), nil

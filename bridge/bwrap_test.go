@@ -14,18 +14,18 @@ func TestBwrapArgs(t *testing.T) {
 	const (
 		proc = " --proc /proc --ro-bind-try /proc/sys /proc/sys --ro-bind-try /proc/sysrq-trigger /proc/sysrq-trigger" +
 			" --ro-bind-try /proc/irq /proc/irq --ro-bind-try /proc/bus /proc/bus" +
-			" --unshare-pid --as-pid-1 --unshare-ipc --cap-drop ALL --cap-add CAP_SETPCAP"
+			" --unshare-pid --as-pid-1 --unshare-ipc --cap-drop ALL --cap-add CAP_SETPCAP --cap-add CAP_SYS_ADMIN"
 		end  = " --die-with-parent --new-session --unshare-net -- init cmd"
 		base = "--unshare-net --dev-bind / /"
 	)
 	for _, tc := range []struct {
 		name    string
 		user    string
-		lowPort bool
+		network bool
 		want    string
 	}{
 		{"none", "", false, base + proc + end},
-		{"low port", "", true, base + proc + " --cap-add CAP_NET_BIND_SERVICE" + end},
+		{"network", "", true, base + proc + " --cap-add CAP_NET_ADMIN --cap-add CAP_NET_BIND_SERVICE" + end},
 		{"mount", "--ro-bind /usr /usr --tmpfs /tmp", false, base + " --ro-bind /usr /usr --tmpfs /tmp" + proc + end},
 		{"root", "--ro-bind / /", false, "--unshare-net --ro-bind / / --dev /dev" + proc + end},
 		{"root, odd spelling", "--tmpfs //.", false, "--unshare-net --tmpfs //. --dev /dev" + proc + end},
@@ -36,7 +36,7 @@ func TestBwrapArgs(t *testing.T) {
 	} {
 		user := strings.Fields(tc.user)
 		kept := slices.Clone(user)
-		got, err := bwrapArgs(user, hazards{}, tc.lowPort, "init", "cmd")
+		got, err := bwrapArgs(user, hazards{}, tc.network, "init", "cmd")
 		if want := strings.Fields(tc.want); err != nil || !slices.Equal(got, want) {
 			t.Errorf("%s: bwrapArgs(%q) =\n%q, %v, want\n%q", tc.name, user, got, err, want)
 		}

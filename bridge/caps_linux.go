@@ -21,6 +21,14 @@ func dropPrivileges() error {
 	if err := dropBounding(); err != nil {
 		return err
 	}
+	if err := dropCapabilities(); err != nil {
+		return err
+	}
+	return checkUnprivileged()
+}
+
+// dropCapabilities is dropPrivileges but for the bounding set.
+func dropCapabilities() error {
 	if err := unix.Prctl(unix.PR_CAP_AMBIENT, unix.PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0); err != nil {
 		return fmt.Errorf("bridge: clear ambient capabilities: %w", err)
 	}
@@ -32,7 +40,7 @@ func dropPrivileges() error {
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
 		return fmt.Errorf("bridge: set no_new_privs: %w", err)
 	}
-	return checkUnprivileged()
+	return nil
 }
 
 // dropBounding empties the bounding set, so that not even a program executed
@@ -57,12 +65,28 @@ func dropBounding() error {
 }
 
 // checkUnprivileged asks the kernel, rather than believe that dropPrivileges worked.
-func checkUnprivileged() error {
+func checkUnprivileged() error { return checkStatus("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") }
+
+// threadStatus is what the kernel says of this thread, and takes a /proc.
+func threadStatus() ([]byte, error) {
 	status, err := os.ReadFile("/proc/thread-self/status")
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fmt.Errorf("%w: it takes a /proc here (bwrap --proc /proc)", err)
+	}
+	return status, err
+}
+
+// checkStatus makes sure that these sets of this thread's capabilities are empty, and that
+// no_new_privs is set.
+func checkStatus(sets ...string) error {
+	status, err := threadStatus()
 	if err != nil {
 		return fmt.Errorf("bridge: check that no capability is left: %w", err)
 	}
-	want := map[string]uint64{"CapInh": 0, "CapPrm": 0, "CapEff": 0, "CapBnd": 0, "CapAmb": 0, "NoNewPrivs": 1}
+	want := map[string]uint64{"NoNewPrivs": 1}
+	for _, set := range sets {
+		want[set] = 0
+	}
 	for line := range strings.Lines(string(status)) {
 		key, value, _ := strings.Cut(line, ":")
 		w, ok := want[key]

@@ -23,18 +23,20 @@ const (
 )
 
 // maxMessage bounds one message on the control socket.
-const maxMessage = 16 << 10
+const maxMessage = 64 << 10
 
 // message is what the two ends of the control socket say to each other. The
 // packets are small, so a send never blocks for long.
 type message struct {
 	// Params goes to the process inside.
 	Params *params `json:",omitempty"`
-	// Listener comes with exactly one descriptor.
-	Listener bool `json:",omitempty"`
-	// Attached answers Listener: the proxy accepts connections now.
+	// Entrances comes with as many descriptors, in the same order.
+	Entrances []entrance `json:",omitempty"`
+	// More says that another message with Entrances follows.
+	More bool `json:",omitempty"`
+	// Attached answers the last of Entrances: the proxy accepts connections now.
 	Attached bool `json:",omitempty"`
-	// Error answers Listener: the sandbox must not start.
+	// Error answers Entrances: the sandbox must not start.
 	Error string `json:",omitempty"`
 	// Directory goes from the supervisor to the process inside, on the socket between them.
 	Directory *directory `json:",omitempty"`
@@ -46,7 +48,7 @@ type message struct {
 // params is all that the process inside must know. The command and its
 // environment travel the usual way, so they have no limit but the kernel's.
 type params struct {
-	Port     int
+	wish
 	NetNS    string // of the host, as in readlink /proc/self/ns/net
 	PIDNS    string
 	CABundle string
@@ -55,6 +57,9 @@ type params struct {
 	Terminal bool
 	// Hide is what a sandbox of our own must cover; bwrap does it by itself.
 	Hide []cover `json:",omitempty"`
+	// Weaker and HostSockets are as in Sandbox.
+	Weaker      []Door   `json:",omitempty"`
+	HostSockets []string `json:",omitempty"`
 	// Chdir says that the caller has chosen the working directory, which is
 	// then left as it is, and Changed that it has changed the file system.
 	Chdir, Changed bool
@@ -84,15 +89,15 @@ func connectGate(name string) (fd int, err error) {
 	return fd, nil
 }
 
-// sendFD writes m, and passes fd with it if it is not negative, on a blocking socket.
-func sendFD(sock int, m message, fd int) error {
-	b, err := json.Marshal(m)
+// sendFDs writes m, and passes fds with it, on a blocking socket.
+func sendFDs(sock int, m message, fds ...int) error {
+	b, err := encode(m)
 	if err != nil {
 		return err
 	}
 	var oob []byte
-	if fd >= 0 {
-		oob = unix.UnixRights(fd)
+	if len(fds) > 0 {
+		oob = unix.UnixRights(fds...)
 	}
 	for {
 		err = unix.Sendmsg(sock, b, oob, nil, unix.MSG_NOSIGNAL)
@@ -123,19 +128,13 @@ func receive(sock int) (message, error) {
 // receiveFDs is receive for the host's side: it also returns the descriptors
 // that came along, which are the caller's to close, even with an error.
 func receiveFDs(c *net.UnixConn) (message, []int, error) {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4*8))
-	n, oobn, flags, _, err := c.ReadMsgUnix(b, oob)
+	b := make([]byte, maxMessage)
+	n, fds, flags, err := readPacket(c, b)
 	if err != nil {
-		return message{}, nil, err
+		return message{}, fds, err
 	}
-	if n == 0 && oobn == 0 {
+	if n == 0 && len(fds) == 0 {
 		return message{}, nil, io.EOF
-	}
-	var fds []int
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	for _, c := range cmsgs {
-		got, perr := unix.ParseUnixRights(&c)
-		fds, err = append(fds, got...), errors.Join(err, perr)
 	}
 	if flags&(unix.MSG_CTRUNC|unix.MSG_TRUNC) != 0 {
 		err = errors.Join(err, errors.New("bridge: message on the control socket was cut short"))
@@ -146,15 +145,21 @@ func receiveFDs(c *net.UnixConn) (message, []int, error) {
 
 // send writes m from the host's side.
 func send(c *net.UnixConn, m message) error {
-	b, err := json.Marshal(m)
+	b, err := encode(m)
 	if err != nil {
 		return err
 	}
-	if len(b) > maxMessage {
-		return fmt.Errorf("bridge: message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
-	}
 	_, err = c.Write(b)
 	return err
+}
+
+// encode returns what to write for m.
+func encode(m message) ([]byte, error) {
+	b, err := json.Marshal(m)
+	if err == nil && len(b) > maxMessage {
+		err = fmt.Errorf("bridge: a message of %d bytes exceeds the control socket's limit of %d", len(b), maxMessage)
+	}
+	return b, err
 }
 
 // awaitHangup blocks until the other end of sock is closed. It reads nothing.
@@ -171,12 +176,16 @@ func awaitEvent(fd int, events int16) {
 	}
 }
 
-// namespace names this process's namespace of a kind ("net", "pid") such that
+// ownTask is where this thread's own things are in /proc. Those of the process, in
+// /proc/self, are another thread's, which may be in other namespaces.
+const ownTask = "/proc/thread-self/"
+
+// namespace names this thread's namespace of a kind ("net", "pid") such that
 // two processes are in the same one exactly when the names are equal.
 func namespace(kind string) (string, error) {
-	name, err := os.Readlink("/proc/self/ns/" + kind)
+	name, err := os.Readlink(ownTask + "ns/" + kind)
 	if err != nil {
-		return "", fmt.Errorf("bridge: find out this process's %s namespace: %w", kind, err)
+		return "", fmt.Errorf("bridge: find out this thread's %s namespace: %w", kind, err)
 	}
 	return name, nil
 }

@@ -10,17 +10,22 @@
 // network namespace it was made in, so the proxy accepts the sandbox's
 // connections directly and nothing of Sallyport runs between the command and the proxy.
 //
-// [Socket] makes a Unix socket that leads to a proxy, for sandboxes of another
-// make, such as containers and virtual machines, that can mount a file.
+// With [Sandbox.Transparent] programs that know of no proxy get there, too: every address
+// is one of the sandbox's own, and connections and name queries arrive at sockets
+// that are passed out in the same way.
+//
+// [Admission] is a control socket by which sandboxes of another make, such as containers
+// without a network, hand over theirs; [Attach] does that from inside. [Socket]
+// makes a Unix socket that leads to a proxy, for virtual machines and whatever else can
+// only mount a file.
 //
 // Everything here fails closed: what cannot be set up as described is an error,
 // and a proxy that dies leaves the sandbox without a network.
 //
 // The package is not a file-system sandbox: the command sees the files that the
 // caller sees, unless [Sandbox.BwrapArgs] says otherwise, and whoever can write the
-// caller's files can have something run outside later. It does not filter system calls
-// either: there is no seccomp filter yet, so AF_VSOCK is open where the kernel does not
-// bind it to a network namespace, and io_uring and the rest of the kernel can be attacked
-// as by any other process. It needs Linux;
+// caller's files can have something run outside later. Other ways out than the
+// network are doors, which a system call filter (seccomp), mounts and a clean
+// environment shut: see [Doors]. It needs Linux;
 // elsewhere its functions return errors that wrap [errors.ErrUnsupported].
 package bridge

@@ -5,7 +5,6 @@ package bridge
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -15,7 +14,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
-	"github.com/sallyport-dev/sallyport/proxycore/relay"
 )
 
 // gate is the host's side of one sandbox: it takes the listener that the
@@ -60,6 +58,9 @@ func awaitSupervisor(cmd *exec.Cmd, over <-chan struct{}) {
 }
 
 func newGate(h *proxycore.Handle, listen proxycore.Listening, p params) (*gate, error) {
+	if _, err := encode(message{Params: &p}); err != nil { // the sandbox would wait for it in vain
+		return nil, fmt.Errorf("bridge: tell the sandbox what to do: %w: hide directories rather than what is in them", inner{err})
+	}
 	name, err := unforeseeable()
 	if err != nil {
 		return nil, err
@@ -122,24 +123,23 @@ func (g *gate) run() {
 	if send(c, message{Params: &g.params}) != nil {
 		return
 	}
-	attached := false
-	for {
-		m, fds, err := receiveFDs(c)
-		if err != nil || attached || !m.Listener {
-			closeAll(fds)
-			return
-		}
-		detach, err := g.attach(fds)
-		if err != nil {
-			_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
-			continue
-		}
-		defer detach()
-		attached = true
-		if send(c, message{Attached: true}) != nil {
-			return
-		}
+	detach, err := serveEntrances(c, g.params.wish, g.h, g.listen)
+	if err != nil {
+		_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
+		awaitEnd(c)
+		return
 	}
+	defer detach()
+	if send(c, message{Attached: true}) != nil {
+		return
+	}
+	awaitEnd(c)
+}
+
+// awaitEnd returns when the other end is closed, or says anything, which it must not.
+func awaitEnd(c *net.UnixConn) {
+	_, fds, _ := receiveFDs(c)
+	closeForeign(fds)
 }
 
 // admit waits for the supervisor. It is of this user; others, who can see the
@@ -151,7 +151,7 @@ func (g *gate) admit() (*net.UnixConn, error) {
 			return nil, err
 		}
 		if uid, err := peerUID(c); err != nil || uid != uint32(os.Geteuid()) {
-			c.Close()
+			closeControl(c)
 			continue
 		}
 		g.mu.Lock()
@@ -164,77 +164,6 @@ func (g *gate) admit() (*net.UnixConn, error) {
 		close(g.opened)
 		return c, nil
 	}
-}
-
-// attach serves the one listener in fds through the proxy. It owns fds.
-func (g *gate) attach(fds []int) (detach func(), err error) {
-	if len(fds) != 1 {
-		closeAll(fds)
-		return nil, fmt.Errorf("bridge: sandbox passed %d descriptors instead of one listener", len(fds))
-	}
-	f := os.NewFile(uintptr(fds[0]), "sandbox listener")
-	defer f.Close() // FileListener duplicates it
-	if err := checkListener(fds[0]); err != nil {
-		return nil, err
-	}
-	l, err := net.FileListener(f)
-	if err != nil {
-		return nil, fmt.Errorf("bridge: use the sandbox's listener: %w", err)
-	}
-	detach, err = g.h.Attach(relay.Listener(l), g.listen)
-	if err != nil { // and l is closed
-		return nil, fmt.Errorf("bridge: attach the sandbox to the proxy: %w", err)
-	}
-	return detach, nil
-}
-
-// checkListener makes sure that fd is a TCP socket that listens on 127.0.0.1
-// in a network namespace that is not this process's. The process that
-// passed it is ours, but what it says is checked like anything from inside.
-func checkListener(fd int) error {
-	for _, want := range []struct{ option, value int }{
-		{unix.SO_DOMAIN, unix.AF_INET},
-		{unix.SO_TYPE, unix.SOCK_STREAM},
-		{unix.SO_PROTOCOL, unix.IPPROTO_TCP},
-		{unix.SO_ACCEPTCONN, 1},
-	} {
-		if got, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, want.option); err != nil || got != want.value {
-			return errors.New("bridge: sandbox passed something that is not a listening TCP socket")
-		}
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return fmt.Errorf("bridge: ask the sandbox's listener for its address: %w", err)
-	}
-	if a, ok := sa.(*unix.SockaddrInet4); !ok || a.Addr != [4]byte{127, 0, 0, 1} {
-		return errors.New("bridge: sandbox passed a socket that does not listen on 127.0.0.1")
-	}
-	return checkForeign(fd)
-}
-
-// checkForeign refuses a socket of this process's own network namespace. A kernel
-// before 5.14 has no cookies; there the check that the init made must do.
-func checkForeign(fd int) error {
-	theirs, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if errors.Is(err, unix.ENOPROTOOPT) {
-		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("bridge: find out the network namespace of the sandbox's listener: %w", err)
-	}
-	own, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("bridge: find out this process's network namespace: %w", err)
-	}
-	defer unix.Close(own)
-	ours, err := unix.GetsockoptUint64(own, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
-	if err != nil {
-		return fmt.Errorf("bridge: find out this process's network namespace: %w", err)
-	}
-	if ours == theirs {
-		return errors.New("bridge: sandbox listens in the host's own network namespace: refused")
-	}
-	return nil
 }
 
 func closeAll(fds []int) {

@@ -9,64 +9,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
-
-	"golang.org/x/sys/unix"
 )
-
-// TestGateRefuses: the host attaches nothing but one foreign TCP listener on 127.0.0.1.
-func TestGateRefuses(t *testing.T) {
-	t.Parallel()
-	listener := func(t *testing.T, domain int, sa unix.Sockaddr, listen bool) int {
-		fd, err := unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if sa != nil { // an empty Unix address is one of the kernel's choice
-			err = unix.Bind(fd, sa)
-		}
-		if listen {
-			err = errors.Join(err, unix.Listen(fd, 1))
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return fd
-	}
-	local := &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}
-	for _, tc := range []struct {
-		name, want string
-		open       func(t *testing.T) []int
-	}{
-		{"nothing", "passed 0 descriptors", func(t *testing.T) []int { return nil }},
-		{"two", "passed 2 descriptors", func(t *testing.T) []int {
-			return []int{listener(t, unix.AF_INET, local, true), listener(t, unix.AF_INET, local, true)}
-		}},
-		{"host's listener", "host's own network namespace", func(t *testing.T) []int {
-			return []int{listener(t, unix.AF_INET, local, true)}
-		}},
-		{"other address", "does not listen on 127.0.0.1", func(t *testing.T) []int {
-			return []int{listener(t, unix.AF_INET, &unix.SockaddrInet4{}, true)}
-		}},
-		{"not listening", "not a listening TCP socket", func(t *testing.T) []int {
-			return []int{listener(t, unix.AF_INET, local, false)}
-		}},
-		{"Unix socket", "not a listening TCP socket", func(t *testing.T) []int {
-			return []int{listener(t, unix.AF_UNIX, &unix.SockaddrUnix{}, true)}
-		}},
-		{"file", "not a listening TCP socket", func(t *testing.T) []int {
-			fd, err := unix.Open("/dev/null", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			return []int{fd}
-		}},
-	} {
-		g := &gate{h: newWorld(t).Handle}
-		if _, err := g.attach(tc.open(t)); err == nil || !strings.Contains(err.Error(), tc.want) {
-			t.Errorf("%s: attach: %v, want an error with %q", tc.name, err, tc.want)
-		}
-	}
-}
 
 // TestRolesByHand: a role that somebody starts by hand, with or without a
 // command, does nothing but say so.

@@ -19,7 +19,7 @@ import (
 
 // initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
 // it makes habitable first.
-func initInside(argv []string) error  { return enter(argv, func(params) error { return nil }) }
+func initInside(argv []string) error  { return enter(argv, own) }
 func setupInside(argv []string) error { return enter(argv, furnish) }
 
 // enter hands the listener out, with the capabilities that takes, and then executes this
@@ -38,6 +38,9 @@ func enter(argv []string, furnish func(params) error) error {
 		return errNoSupervisor
 	}
 	if err := furnish(p); err != nil {
+		return err
+	}
+	if err := furnishDoors(p); err != nil {
 		return err
 	}
 	stay := func() error { return nil }
@@ -64,6 +67,9 @@ func enter(argv []string, furnish func(params) error) error {
 	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
 		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
 	}
+	if err := shutDoors(p); err != nil {
+		return err
+	}
 	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
 	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
 }
@@ -74,7 +80,7 @@ var errNoSupervisor = errors.New("bridge: the sandbox's supervisor is gone")
 // the kernel adds the credentials, with the process id as the supervisor
 // sees it, and the supervisor answers when it can pass signals on.
 func introduce() error {
-	if err := sendFD(fdSuper, message{Ready: true}, -1); err != nil {
+	if err := sendFDs(fdSuper, message{Ready: true}); err != nil {
 		return fmt.Errorf("bridge: reach the supervisor: %w", err)
 	}
 	if m, err := receive(fdSuper); err != nil || !m.Ready {
@@ -101,14 +107,18 @@ func hostGone(err error) error {
 	return fmt.Errorf("bridge: sandbox is not needed: %w", err)
 }
 
-// handOff listens on 127.0.0.1, passes the listener out, and returns the
-// command's environment once the proxy accepts connections on it.
+// handOff opens the sandbox's entrances, passes them out, and returns the
+// command's environment once the proxy accepts connections on them.
 func handOff(p params) (env []string, err error) {
 	if err := checkInside(p.NetNS, p.PIDNS); err != nil {
 		return nil, err
 	}
-	port, err := passListener(p.Port)
+	all, err := openEntrances(p.wish)
 	if err != nil {
+		return nil, err
+	}
+	port := int(all[0].Port)
+	if err := passEntrances(fdControl, all); err != nil {
 		return nil, err
 	}
 	m, err := receive(fdControl)
@@ -186,27 +196,4 @@ func loopback(bringUp bool) (bool, error) {
 		return false, fmt.Errorf("bridge: bring the loopback interface up: %w", err)
 	}
 	return true, nil
-}
-
-// passListener opens the listener and passes it out; this process keeps no copy.
-func passListener(port int) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
-	if err != nil {
-		return 0, fmt.Errorf("bridge: open a listener in the sandbox: %w", err)
-	}
-	defer unix.Close(fd)
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Port: port, Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		return 0, fmt.Errorf("bridge: bind 127.0.0.1:%d in the sandbox: %w", port, err)
-	}
-	if err := unix.Listen(fd, unix.SOMAXCONN); err != nil {
-		return 0, fmt.Errorf("bridge: listen in the sandbox: %w", err)
-	}
-	sa, err := unix.Getsockname(fd)
-	if err != nil {
-		return 0, fmt.Errorf("bridge: find out the port of the sandbox's listener: %w", err)
-	}
-	if err := sendFD(fdControl, message{Listener: true}, fd); err != nil {
-		return 0, hostGone(err)
-	}
-	return sa.(*unix.SockaddrInet4).Port, nil
 }

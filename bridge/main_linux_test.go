@@ -111,6 +111,14 @@ func helper(what string, args []string) int {
 		err = adopter(args)
 	case "strange-root":
 		err = inStrangeRoot(Mode(args[0]), args[1], args[2:])
+	case "visit":
+		err = visit(args)
+	case "no-ipv6":
+		err = withoutIPv6(args[0] == "tcp")
+	case "again":
+		err = openAgain()
+	case "peer":
+		err = actPeer(args[0])
 	case "pry":
 		err = pry()
 	}

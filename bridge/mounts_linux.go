@@ -19,18 +19,19 @@ import (
 // which it could have the kernel run a program outside the sandbox.
 const ueventHelper = "/kernel/uevent_helper"
 
-// mount is a line of /proc/self/mountinfo.
+// mount is a line of mountinfo.
 type mount struct {
 	id, parent int
+	device     string // of the file system, as MAJOR:MINOR
 	root       string // what of the file system is mounted
 	point      string // where
 	readOnly   bool
 	fsType     string
 }
 
-// readMounts returns the mounts of this process's namespace that a path leads to.
+// readMounts returns the mounts of this thread's namespace that a path leads to.
 func readMounts() ([]mount, error) {
-	text, err := os.ReadFile("/proc/self/mountinfo")
+	text, err := os.ReadFile(ownTask + "mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out what is mounted: %w", err)
 	}
@@ -38,7 +39,7 @@ func readMounts() ([]mount, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(slices.Clone(all), func(m mount) bool { return hidden(m, all) }), nil
+	return slices.DeleteFunc(slices.Clone(all), indexMounts(all).hidden), nil
 }
 
 // parseMounts reads mountinfo, as proc_pid_mountinfo(5) describes it.
@@ -55,7 +56,7 @@ func parseMounts(text string) (mounts []mount, err error) {
 			return nil, fmt.Errorf("bridge: read /proc/self/mountinfo: %w", err)
 		}
 		mounts = append(mounts, mount{
-			id: id, parent: parent, root: unescape(f[3]), point: unescape(f[4]), fsType: f[end+1],
+			id: id, parent: parent, device: f[2], root: unescape(f[3]), point: unescape(f[4]), fsType: f[end+1],
 			readOnly: slices.Contains(strings.Split(f[5], ","), "ro"),
 		})
 	}
@@ -65,24 +66,52 @@ func parseMounts(text string) (mounts []mount, err error) {
 // unescape undoes the octal spelling of blanks and backslashes in mountinfo.
 var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
 
+// mountIndex finds mounts among thousands: hosts of containers have so many, and the covers
+// of sockets are mounts, too.
+type mountIndex struct {
+	byID map[int]mount
+	at   map[mountPlace][]int // ids
+}
+
+type mountPlace struct {
+	parent int
+	point  string
+}
+
+func indexMounts(all []mount) mountIndex {
+	x := mountIndex{byID: make(map[int]mount, len(all)), at: make(map[mountPlace][]int, len(all))}
+	for _, m := range all {
+		x.byID[m.id] = m
+		place := mountPlace{m.parent, m.point}
+		x.at[place] = append(x.at[place], m.id)
+	}
+	return x
+}
+
 // hidden reports whether no path leads to m, because something is mounted over it or over
 // a directory above it. What is mounted over the root hides nothing: a process whose
 // root is below that does not see it.
-func hidden(m mount, all []mount) bool {
-	via := m.id              // the mount through which the way up came
-	for range len(all) + 1 { // it is no longer than that
-		for _, c := range all {
-			onTop := c.parent == m.id && c.point == m.point
-			above := c.parent == m.parent && c.point != m.point && within(c.point, m.point)
-			if c.id != m.id && c.id != via && c.point != "/" && (onTop || above) {
+func hidden(m mount, all []mount) bool { return indexMounts(all).hidden(m) }
+
+func (x mountIndex) hidden(m mount) bool {
+	via := m.id                 // the mount through which the way up came
+	for range len(x.byID) + 1 { // it is no longer than that
+		covered := func(parent int, point string) bool {
+			return point != "/" && slices.ContainsFunc(x.at[mountPlace{parent, point}], func(id int) bool { return id != m.id && id != via })
+		}
+		if covered(m.id, m.point) {
+			return true
+		}
+		for dir := path.Dir(m.point); dir != "/" && dir != "."; dir = path.Dir(dir) {
+			if covered(m.parent, dir) {
 				return true
 			}
 		}
-		up := slices.IndexFunc(all, func(c mount) bool { return c.id == m.parent })
-		if up < 0 || all[up].id == m.id {
+		up, ok := x.byID[m.parent]
+		if !ok || up.id == m.id {
 			return false
 		}
-		via, m = m.id, all[up]
+		via, m = m.id, up
 	}
 	return false
 }

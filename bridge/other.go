@@ -33,6 +33,10 @@ func (s Sandbox) command(context.Context, *proxycore.Handle, string, []string) (
 	return nil, unsupported("a sandbox without a network")
 }
 
+func (s Sandbox) explain(context.Context) ([]DoorState, error) {
+	return nil, unsupported("a sandbox without a network")
+}
+
 func (s Session) run(*exec.Cmd) (int, error) {
 	return ExitFailed, unsupported("a sandbox without a network")
 }

@@ -24,9 +24,11 @@ const (
 	roleSetup          = "sallyport:bridge:setup"           // inside our own namespaces: COMMAND ARG…
 	roleReaper         = "sallyport:bridge:reaper"          // what init and setup become: COMMAND ARG…
 	roleReaperTTY      = "sallyport:bridge:reaper-tty"      // the same with a controlling terminal
+	roleAttached       = "sallyport:bridge:attached"        // what attaches and then runs a command: DESCRIPTOR COMMAND ARG…
 	roleProbeBwrap     = "sallyport:bridge:probe-bwrap"     // outside: BWRAP ARG…
 	roleProbeInit      = "sallyport:bridge:probe-init"      // roleInit without a command: NETNS PIDNS
 	roleProbeSetup     = "sallyport:bridge:probe-setup"     // roleSetup without a command: NETNS PIDNS
+	roleProbeDoors     = "sallyport:bridge:probe-doors"     // inside, as the command: -
 )
 
 const (
@@ -57,9 +59,11 @@ func runRole() {
 		roleSetup:          setupInside,
 		roleReaper:         reap,
 		roleReaperTTY:      reapTTY,
+		roleAttached:       reapAttached,
 		roleProbeBwrap:     probeBwrap,
 		roleProbeInit:      probeInit,
 		roleProbeSetup:     probeSetup,
+		roleProbeDoors:     probeDoors,
 	}
 	role, ok := roles[os.Args[1]]
 	if !ok {

@@ -108,19 +108,28 @@ func (s Sandbox) params(h *proxycore.Handle) (p params, err error) {
 	if err != nil {
 		return p, err
 	}
-	p = params{Port: s.Port, CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	p = params{CABundle: h.CABundle(), Java: h.JavaTrustStore(), Terminal: s.Terminal, Chdir: l.chdir, Changed: len(l.args) > 0}
+	if p.wish, err = s.wishes(h); err != nil {
+		return p, err
+	}
 	if s.bypassesLoopback(h) {
 		p.NoProxy = "-"
 	}
-	p.NetNS, p.PIDNS, err = hostNamespaces()
-	return p, err
+	if p.NetNS, p.PIDNS, err = hostNamespaces(); err != nil {
+		return p, err
+	}
+	return p, s.planDoors(&p)
 }
 
 // bypassesLoopback reports whether NO_PROXY must be empty: the policy admits
 // something on the host's loopback, which clients must ask the proxy for.
 func (s Sandbox) bypassesLoopback(h *proxycore.Handle) bool {
-	if s.Filter != nil {
-		return s.Filter.AdmitsLoopback()
+	f := s.Filter
+	if f == nil {
+		f = h.Filter()
+	}
+	if f != nil {
+		return f.AdmitsLoopback()
 	}
 	for _, kv := range h.Environ(nil) {
 		if v, ok := strings.CutPrefix(kv, "NO_PROXY="); ok {
@@ -141,8 +150,8 @@ func (s Sandbox) throughBwrap(argv []string, hide []cover) ([]string, error) {
 		return nil, err
 	}
 	h.hidden = hide
-	lowPort := s.Port > 0 && s.Port < 1024
-	args, err := bwrapArgs(s.BwrapArgs, h, lowPort, append([]string{selfInSandbox, roleInit}, argv...)...)
+	network := s.Transparent || s.Port > 0 && s.Port < 1024
+	args, err := bwrapArgs(s.BwrapArgs, h, network, append([]string{selfInSandbox, roleInit}, argv...)...)
 	return append([]string{path}, args...), err
 }
 

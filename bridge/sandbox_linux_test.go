@@ -32,7 +32,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 		t.Skip("not needed: the tests run as an ordinary user already")
 	}
 	t.Parallel()
-	cmd := exec.CommandContext(t.Context(), self, "-test.timeout=100s", "-test.run=^(TestSandbox|TestSocket|TestSession|TestProbe)")
+	cmd := exec.CommandContext(t.Context(), self, "-test.timeout=100s", "-test.run=^(TestSandbox|TestEntrances|TestSocket|TestSession|TestProbe)")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "HOME=/", "XDG_RUNTIME_DIR=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}
@@ -263,6 +263,7 @@ func TestSandboxCommandErrors(t *testing.T) {
 		{"port", t.Context(), Sandbox{Port: 65536}, w.Handle, "true", "port 65536"},
 		{"negative port", t.Context(), Sandbox{Port: -1}, w.Handle, "true", "port -1"},
 		{"negative limit", t.Context(), Sandbox{MaxConns: -1}, w.Handle, "true", "limit of -1 connections"},
+		{"too much to hide", t.Context(), Sandbox{Mode: UserNS, Hide: slices.Repeat([]string{"/etc/passwd"}, maxMessage/10)}, w.Handle, "true", "exceeds"},
 		{"arguments", t.Context(), Sandbox{Mode: UserNS, BwrapArgs: []string{"--tmpfs", "/tmp"}}, w.Handle, "true", "mode is userns"},
 		{"bad argument", t.Context(), Sandbox{BwrapArgs: []string{"--share-net"}}, w.Handle, "true", "--share-net"},
 	} {

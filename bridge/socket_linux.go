@@ -41,7 +41,7 @@ func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Han
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("bridge: start the socket bridge: %w", err)
 	}
-	l, err := s.listen(ctx)
+	l, err := place{path: s.Path, typ: unix.SOCK_STREAM, mode: 0o600, uids: s.AllowUIDs}.listen(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -55,13 +55,22 @@ func (s Socket) bridge(ctx context.Context, h *proxycore.Handle) (*proxycore.Han
 	}), nil
 }
 
-func (s Socket) listen(ctx context.Context) (*peerListener, error) {
-	if s.Path == "" {
-		return s.listenFresh()
+// place is a socket that is to be made.
+type place struct {
+	path string // "" is in a fresh directory
+	typ  int    // SOCK_STREAM or SOCK_SEQPACKET
+	mode uint32 // of the file
+	uids []uint32
+}
+
+// listen makes the socket, by the rules of Socket. It admits this process's user and p.uids.
+func (p place) listen(ctx context.Context) (*peerListener, error) {
+	if p.path == "" {
+		return p.listenFresh()
 	}
-	path, err := filepath.Abs(s.Path)
+	path, err := filepath.Abs(p.path)
 	if err != nil {
-		return nil, fmt.Errorf("bridge: socket path %q: %w", s.Path, err)
+		return nil, fmt.Errorf("bridge: socket path %q: %w", p.path, err)
 	}
 	if err := checkPath(path); err != nil {
 		return nil, err
@@ -70,7 +79,7 @@ func (s Socket) listen(ctx context.Context) (*peerListener, error) {
 	if err != nil {
 		return nil, err
 	}
-	l, err := s.listenAt(ctx, dir, path)
+	l, err := p.listenAt(ctx, dir, path)
 	if err != nil {
 		return nil, errors.Join(err, dir.close())
 	}
@@ -89,7 +98,7 @@ func checkPath(path string) error {
 	return nil
 }
 
-func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*peerListener, error) {
+func (p place) listenAt(ctx context.Context, dir *socketDir, path string) (*peerListener, error) {
 	unlock, err := dir.lock(ctx)
 	if err != nil {
 		return nil, err
@@ -100,17 +109,17 @@ func (s Socket) listenAt(ctx context.Context, dir *socketDir, path string) (*pee
 	if err != nil {
 		return nil, err
 	}
-	return s.bind(dir, name, path, stale)
+	return p.bind(dir, name, path, stale)
 }
 
 // bind makes the socket under a passing name, and gives it its own when it
-// already listens: whoever sees the file can connect.
-func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*peerListener, error) {
+// already listens and has its mode: whoever sees the file can connect.
+func (p place) bind(dir *socketDir, name, path string, stale uint64) (*peerListener, error) {
 	passing, err := passingName()
 	if err != nil {
 		return nil, err
 	}
-	fd, ino, err := dir.bindSocket(passing)
+	fd, ino, err := dir.bindSocket(passing, p.typ, p.mode)
 	if err != nil {
 		return nil, fmt.Errorf("bridge: make socket %s: %w: %s", path, err, socketRemedy(err))
 	}
@@ -124,7 +133,7 @@ func (s Socket) bind(dir *socketDir, name, path string, stale uint64) (*peerList
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("bridge: use socket %s: %w", path, err), dir.unlink(name, ino))
 	}
-	uids := append([]uint32{uint32(os.Geteuid())}, s.AllowUIDs...)
+	uids := append([]uint32{uint32(os.Geteuid())}, p.uids...)
 	return &peerListener{
 		UnixListener: l.(*net.UnixListener), uids: uids, path: path,
 		remove: sync.OnceValue(func() error { return errors.Join(dir.unlink(name, ino), dir.close()) }),

@@ -167,22 +167,22 @@ func (d *socketDir) connect(name string) error {
 	return unix.Connect(fd, &unix.SockaddrUnix{Name: d.at(name)})
 }
 
-// bindSocket makes a listening socket of mode 0600 called name.
-func (d *socketDir) bindSocket(name string) (fd int, ino uint64, err error) {
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// bindSocket makes a listening socket of a type and mode called name.
+func (d *socketDir) bindSocket(name string, typ int, mode uint32) (fd int, ino uint64, err error) {
+	fd, err = unix.Socket(unix.AF_UNIX, typ|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
 		return -1, 0, err
 	}
 	var st unix.Stat_t
 	err = errors.Join(
-		unix.Fchmod(fd, 0o600), // the file is born with it, less the umask
+		unix.Fchmod(fd, mode), // the file is born with it, less the umask
 		unix.Bind(fd, &unix.SockaddrUnix{Name: d.at(name)}),
 	)
 	if err != nil {
 		unix.Close(fd)
 		return -1, 0, err
 	}
-	if err = unix.Fchmodat(d.fd(), name, 0o600, 0); err == nil { // a umask may take too much
+	if err = unix.Fchmodat(d.fd(), name, mode, 0); err == nil { // a umask may take too much
 		if err = unix.Listen(fd, unix.SOMAXCONN); err == nil {
 			err = unix.Fstatat(d.fd(), name, &st, unix.AT_SYMLINK_NOFOLLOW)
 		}

@@ -243,7 +243,7 @@ func TestSocketPublish(t *testing.T) {
 	}
 	var inodes []uint64
 	for i, name := range []string{"first", "second"} {
-		fd, ino, err := d.bindSocket(name)
+		fd, ino, err := d.bindSocket(name, unix.SOCK_STREAM, 0o600)
 		if err != nil {
 			t.Fatal(err)
 		}

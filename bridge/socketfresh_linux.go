@@ -16,7 +16,7 @@ import (
 
 // listenFresh makes a directory of our own and the socket in it, in the first
 // place that will do.
-func (s Socket) listenFresh() (*peerListener, error) {
+func (p place) listenFresh() (*peerListener, error) {
 	var problems []error
 	for _, base := range []string{os.Getenv("XDG_RUNTIME_DIR"), os.Getenv("TMPDIR"), "/tmp"} {
 		if base == "" {
@@ -27,7 +27,7 @@ func (s Socket) listenFresh() (*peerListener, error) {
 			problems = append(problems, err)
 			continue
 		}
-		l, err := s.bind(dir, freshSocket, filepath.Join(dir.path, freshSocket), 0)
+		l, err := p.bind(dir, freshSocket, filepath.Join(dir.path, freshSocket), 0)
 		if err == nil {
 			return l, nil
 		}

@@ -110,7 +110,7 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
 	}
 	where := startDirectory()
-	if err := sendFD(c.super, message{Directory: &where}, -1); err != nil {
+	if err := sendFDs(c.super, message{Directory: &where}); err != nil {
 		return fmt.Errorf("bridge: tell the sandbox's process its directory: %w", err)
 	}
 	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
@@ -129,6 +129,7 @@ func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysPro
 		kill()
 	}()
 	go c.attend(signals, kill)
+	offerServices(c.super) // while the sandbox is being made
 	return c.status(reapUntil(pid))
 }
 
@@ -196,7 +197,7 @@ func (c *charge) meet() bool {
 		c.pidfd = -1 // a kernel before 5.3
 	}
 	close(c.met)
-	return sendFD(c.super, message{Ready: true}, -1) == nil
+	return sendFDs(c.super, message{Ready: true}) == nil
 }
 
 // signal sends s to the process that introduced itself, which knows best what it

@@ -29,8 +29,8 @@ type Child struct {
 // The program listens on {port} alone, understands every policy line of SPEC.md and gives reasons. ChildOf returns
 // an error for what it cannot do: a socket, an upstream.
 func ChildOf(c Config) (*Child, error) {
-	if c.SocketPath != "" || c.Upstream != nil {
-		return nil, errors.New("conformance: the suite's own program makes no socket and knows no upstream")
+	if c.SocketPath != "" || c.Upstream != nil || c.Transparent {
+		return nil, errors.New("conformance: the suite's own program makes no socket and no sandbox, and knows no upstream")
 	}
 	self, err := os.Executable()
 	if err != nil {

@@ -38,6 +38,11 @@ type Config struct {
 	// error: somebody relies on the program that was named.
 	Child *Child
 
+	// Transparent says that the sandboxes of Instance.Launch have to be transparent: a program that knows nothing of
+	// proxies resolves the allowed names and connects to them as if it had a network. A backend without the feature
+	// Transparent that is asked for it must return an error: its programs would run without one.
+	Transparent bool
+
 	// Dir is a scratch directory, empty, of mode 0700, removed by the suite after the instance's Stop.
 	Dir string
 

@@ -188,7 +188,8 @@ func subject(b Backend) check.Subject {
 func config(c check.Config) Config {
 	return Config{
 		Allow: c.Allow, Deny: c.Deny, Port: c.Port, SocketPath: c.SocketPath, HeadTimeout: c.HeadTimeout,
-		Upstream: (*Upstream)(c.Upstream), Child: (*Child)(c.Child), Dir: c.Dir, Log: c.Log,
+		Upstream: (*Upstream)(c.Upstream), Child: (*Child)(c.Child), Transparent: c.Transparent,
+		Dir: c.Dir, Log: c.Log,
 	}
 }
 

@@ -67,6 +67,10 @@ const (
 // Launcher: Config.Child is honoured, Instance stands for a program of somebody else's.
 const Launcher Feature = "launcher"
 
+// Transparent: Config.Transparent is honoured, programs inside that ignore the proxy variables reach what is allowed, and
+// nothing else. It comes with Sandbox.
+const Transparent Feature = "transparent"
+
 // FeatureSet is a set of claimed features. The zero value claims nothing.
 type FeatureSet struct{ names []Feature }
 
@@ -82,7 +86,7 @@ func Features(f ...Feature) FeatureSet {
 func AllFeatures() []Feature {
 	all := []Feature{
 		AddressRules, AnyName, DeathReport, DeepWildcards, DenyRules, Intercept, Launcher, PortRules, Reasons,
-		Sandbox, TCP, Unix, UpstreamAuth, UpstreamHTTP, UpstreamSOCKS, UpstreamTLS, UpstreamUnix, Wildcards,
+		Sandbox, TCP, Transparent, Unix, UpstreamAuth, UpstreamHTTP, UpstreamSOCKS, UpstreamTLS, UpstreamUnix, Wildcards,
 	}
 	slices.Sort(all)
 	return all

@@ -47,32 +47,18 @@ func (s *Server) attach(l net.Listener, o Listening) (detach func(), err error) 
 		return nil, err
 	}
 	go s.accept(sv) // the error is logged there, and the server's own by fail
-	return func() { s.detach(sv) }, nil
+	return func() { s.detach(sv.source) }, nil
 }
 
 // addListener puts l into service, or closes it.
 func (s *Server) addListener(l net.Listener, o Listening) (*serving, error) {
-	sv := &serving{s: s, l: l, o: o, addr: listenAddr(l), stop: make(chan struct{})}
-	s.mu.Lock()
-	if s.ended || s.draining {
-		s.mu.Unlock()
-		l.Close()
-		return nil, ErrClosed
-	}
-	s.serving[sv] = struct{}{}
-	s.mu.Unlock()
-	return sv, nil
+	sv := s.newServing(&source{o: o}, requests, l)
+	return sv, s.start(sv)
 }
 
 // accept is the accept loop of one listener.
 func (s *Server) accept(sv *serving) error {
-	defer func() {
-		sv.l.Close()
-		s.mu.Lock()
-		delete(s.serving, sv)
-		s.notify()
-		s.mu.Unlock()
-	}()
+	defer s.retire(sv)
 	err := acceptLoop(sv.l, sv.stop, s.log, func(c net.Conn) { s.admit(sv, c) })
 	if err == nil {
 		return s.Err()
@@ -99,12 +85,17 @@ func acceptLoop(l net.Listener, stop <-chan struct{}, log *slog.Logger, each fun
 		}
 		pause = min(max(2*pause, minAcceptPause), maxAcceptPause)
 		log.Warn("cannot accept, trying again", "listener", l.Addr().String(), "pause", pause, "err", err)
-		timer := time.NewTimer(pause)
-		select {
-		case <-timer.C:
-		case <-stop:
-			timer.Stop()
-		}
+		sleep(pause, stop)
+	}
+}
+
+// sleep waits, but not longer than until stop is closed.
+func sleep(pause time.Duration, stop <-chan struct{}) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-stop:
 	}
 }
 
@@ -142,31 +133,40 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 	if s.release == nil {
 		s.release = relay.Keep()
 	}
-	c.refused = s.served >= s.cfg.MaxConns || sv.o.MaxConns > 0 && sv.served >= sv.o.MaxConns
-	if c.refused {
-		s.refused++
-	} else {
-		s.served++
-		sv.served++
-	}
+	c.refused = s.served >= s.cfg.MaxConns || sv.o.MaxConns > 0 && sv.served >= sv.o.MaxConns ||
+		sv.entry == queries && sv.streams >= maxStreams
+	s.count(c, 1)
 	mayLinger := s.refused <= overLimit
 	s.mu.Unlock()
-	if c.refused {
+	switch {
+	case c.refused:
 		go c.serveOverLimit(mayLinger)
+	case sv.entry == captured:
+		go c.serveCaptured()
+	case sv.entry == queries:
+		go c.serveQueries()
+	default:
+		go c.serve()
+	}
+}
+
+// count adds n, 1 or -1, to what c counts against. s.mu is held.
+func (s *Server) count(c *conn, n int) {
+	if c.refused {
+		s.refused += n
 		return
 	}
-	go c.serve()
+	s.served += n
+	c.sv.served += n
+	if c.sv.entry == queries {
+		c.sv.streams += n
+	}
 }
 
 // forget ends the accounting of a connection that is over. s.mu is held.
 func (s *Server) forget(c *conn) {
 	delete(s.conns, c)
-	if c.refused {
-		s.refused--
-	} else {
-		s.served--
-		c.sv.served--
-	}
+	s.count(c, -1)
 	s.notify()
 }
 

@@ -56,11 +56,14 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		CABundle:       b.CABundle,
 		JavaTrustStore: b.JavaTrustStore,
 		Attach:         s.attach,
+		Capture:        s.capture,
+		Filter:         s.currentFilter,
 		SetFilter:      func(f *Filter) error { s.SetFilter(f); return nil },
+		ReplaceFilter:  func(old, f *Filter) error { s.ReplaceFilter(old, f); return nil },
 		Shutdown:       s.drain,
 		Close:          s.Close,
 		NoProxy: func() string {
-			if s.admitsLoopback() {
+			if s.currentFilter().AdmitsLoopback() {
 				return "-"
 			}
 			return ""

@@ -169,6 +169,9 @@ func (s *Server) ownSocket(path string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for sv := range s.serving {
+		if sv.l == nil {
+			continue
+		}
 		if a := sv.l.Addr(); a.Network() == "unix" && a.String() == path {
 			return true
 		}

@@ -69,7 +69,7 @@ type Config struct {
 	// Zero and negative mean 8192.
 	MaxHeadBytes int
 	// MaxConns bounds the connections served at once, over all listeners; one
-	// more is answered 503. Zero means as many as the process's descriptor limit
+	// more is answered 503, or reset when it was captured. Zero means as many as the process's descriptor limit
 	// has room for at two descriptors each; negative means no bound.
 	MaxConns int
 
@@ -92,11 +92,12 @@ type Listening struct {
 	// Name is the sandbox's name in the records.
 	Name string
 	// Filter, if non-nil, judges this listener's requests instead of the
-	// server's. [Server.SetFilter] does not change it.
+	// server's. [Server.SetFilter] does not change it, [Server.ReplaceFilter] does.
 	Filter *Filter
-	// MaxConns bounds the connections of this listener served at once, so that
-	// it cannot take all the places of [Config].MaxConns from the others; one
-	// more is answered 503. Zero and negative mean no bound of its own.
+	// MaxConns bounds the connections of this listener served at once, or those
+	// of all the sockets of one [Capture], so that it cannot take all the places
+	// of [Config].MaxConns from the others; one more is answered 503, or reset when
+	// it was captured. Zero and negative mean no bound of its own.
 	MaxConns int
 }
 

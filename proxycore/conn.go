@@ -95,7 +95,17 @@ func (c *conn) serve() {
 // serveOverLimit answers a connection that is one too many.
 func (c *conn) serveOverLimit(mayLinger bool) {
 	defer func() { c.leave(recover()) }()
+	switch c.sv.entry {
+	case captured:
+		c.destination() // for the record
+	case queries:
+		c.rec.Method = MethodDNS
+	}
 	if !c.advance(stateRequest) {
+		return
+	}
+	if c.sv.entry != requests {
+		c.deny(limitRefusal)
 		return
 	}
 	if mayLinger {
@@ -154,6 +164,10 @@ func (c *conn) close() {
 	c.s.mu.Unlock()
 	if tunnel != nil {
 		tunnel.Close()
+		return
+	}
+	if c.sv.entry == captured {
+		reset(c.client)
 		return
 	}
 	closeOrderly(c.client)

@@ -28,7 +28,12 @@ func (c *conn) request(head requestHead, rest []byte) *relay.Tunnel {
 		c.refuse(headRefusal(err), "", true)
 		return nil
 	}
+	target, ok := c.sv.meant(target)
 	c.rec.setTarget(target)
+	if !ok {
+		c.refuse(policyRefusal(Decision{Reason: AddressNotAllowed}), target.String(), true)
+		return nil
+	}
 	tunnel, refused := c.connect(target, rest)
 	if refused != nil {
 		c.refuse(refused, target.String(), true)
@@ -46,7 +51,7 @@ func (c *conn) request(head requestHead, rest []byte) *relay.Tunnel {
 func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 	c.s.mu.Lock()
 	c.target = t
-	filter := c.s.filterFor(c.sv)
+	filter := c.s.filterFor(c.sv.source)
 	c.s.mu.Unlock()
 
 	d := filter.Decide(t)
@@ -159,7 +164,7 @@ func (c *conn) establish(judgedBy *Filter, tunnel *relay.Tunnel, addr netip.Addr
 		return false, nil
 	}
 	c.addr, c.local = addr, local
-	if now := c.s.filterFor(c.sv); now != judgedBy {
+	if now := c.s.filterFor(c.sv.source); now != judgedBy {
 		if d := c.judge(now); !d.Allowed {
 			return false, policyRefusal(d)
 		}

@@ -17,8 +17,8 @@ const (
 	MethodNotAllowed Reason = "method_not_allowed"
 	// AuthRequired: the proxy wants credentials and got none it knows. Status 407.
 	AuthRequired Reason = "auth_required"
-	// LimitExceeded: more connections than the server or the listener may hold.
-	// Status 503.
+	// LimitExceeded: more connections than the server or the listener may hold
+	// (status 503), or a query for more names than a sandbox may have addresses for.
 	LimitExceeded Reason = "limit_exceeded"
 	// DeniedByRule: a deny pattern matched, whatever the allow patterns say. Status 403.
 	DeniedByRule Reason = "denied_by_rule"

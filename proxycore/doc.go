@@ -41,6 +41,16 @@
 // own upstream; a longer circle of proxies is not noticed, but ends with DialTimeout
 // or [Config].MaxConns.
 //
+// # Programs that know nothing of a proxy
+//
+// [Handle.Capture] takes the sockets of a sandbox in which every address is local.
+// Its connections to anywhere are treated as CONNECT requests, and its DNS queries,
+// whichever server they are for, are answered here, for admitted names, with
+// addresses that stand for the name and for nothing else (198.18.0.0/15 and
+// fd73:616c:6c79::/48). No query leaves the process: an admitted name is looked up
+// when it is connected to, any other one never. Making such a sandbox is the work of
+// the bridge module.
+//
 // # When something fails
 //
 // The package fails closed. No filter denies everything; a lookup with one bad

@@ -29,6 +29,12 @@ type HandleConfig struct {
 	// Attach, if non-nil, serves l through the proxy as [Handle.Attach] says.
 	// When nil, connections are relayed to the proxy, half-closes included.
 	Attach func(l net.Listener, o Listening) (detach func(), err error)
+	// Capture, if non-nil, serves c through the proxy as [Handle.Capture] says, and
+	// owns its sockets also when it returns an error. When nil, that returns
+	// [ErrNoCapture].
+	Capture func(c Capture, o Listening) (detach func(), err error)
+	// Filter, if non-nil, gives [Handle.Filter].
+	Filter func() *Filter
 	// Dial, if non-nil, connects to the proxy for everything attached, in place of
 	// a connection to Addr or, without one, to Socket. ctx is done when it takes too long, and otherwise
 	// when the connection is over, so that Dial can keep account of those that live
@@ -39,6 +45,9 @@ type HandleConfig struct {
 	// SetFilter, if non-nil, replaces the policy. When nil, [Handle.SetFilter]
 	// returns an error that wraps [errors.ErrUnsupported].
 	SetFilter func(*Filter) error
+	// ReplaceFilter, if non-nil, is [Handle.ReplaceFilter]. When nil, that returns an
+	// error that wraps [errors.ErrUnsupported].
+	ReplaceFilter func(old, f *Filter) error
 	// Shutdown, if non-nil, drains the proxy until ctx is done. Close follows.
 	// When nil, [Handle.Shutdown] does not drain: it is Close.
 	Shutdown func(context.Context) error
@@ -152,7 +161,12 @@ func (h *Handle) Attach(l net.Listener, o Listening) (detach func(), err error) 
 	if attach == nil {
 		attach = h.forward
 	}
-	cut, err := attach(l, o)
+	return h.keep(attach(l, o))
+}
+
+// keep makes what cut ends a part of the handle, unless err says that there is
+// nothing to end.
+func (h *Handle) keep(cut func(), err error) (detach func(), _ error) {
 	if err != nil {
 		return nil, err
 	}
@@ -189,6 +203,16 @@ func (h *Handle) SetFilter(f *Filter) error {
 		return fmt.Errorf("proxycore: this backend applies its own policy; change it there: %w", errors.ErrUnsupported)
 	}
 	return h.c.SetFilter(f)
+}
+
+// ReplaceFilter replaces the policy of everything that was attached with the filter
+// old of its own, this very one, and cuts the live tunnels that f would refuse. From
+// then on f is what a further ReplaceFilter calls old; nil means the proxy's own.
+func (h *Handle) ReplaceFilter(old, f *Filter) error {
+	if h.c.ReplaceFilter == nil {
+		return fmt.Errorf("proxycore: this backend applies its own policy; change it there: %w", errors.ErrUnsupported)
+	}
+	return h.c.ReplaceFilter(old, f)
 }
 
 // WithSocket returns a handle of the same proxy that also has a Unix socket at

@@ -91,8 +91,8 @@ func (s *Server) checkLocal(f *Filter, t Target, addrs []netip.Addr) Decision {
 func (s *Server) ownListener(a netip.Addr, port uint16, local bool) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for sv := range s.serving {
-		if !sv.addr.IsValid() || sv.addr.Port() != port {
+	for sv := range s.reachable {
+		if sv.addr.Port() != port {
 			continue
 		}
 		own := sv.addr.Addr()

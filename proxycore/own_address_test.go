@@ -62,7 +62,7 @@ func TestZonesDoNotHideTheHostsAddresses(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.local.addrs = map[netip.Addr]bool{own: true}
-	s.serving[&serving{addr: netip.MustParseAddrPort("[::1]:3128")}] = struct{}{}
+	s.reachable[&serving{addr: netip.MustParseAddrPort("[::1]:3128")}] = struct{}{}
 	f := allowing(t, "*:*", "[::1]:*")
 	for target, addr := range map[Target]netip.Addr{
 		{Host: "github.com", Port: 443}:  own.WithZone("lo"),

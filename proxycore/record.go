@@ -20,6 +20,15 @@ const (
 	DecisionDeny = "deny"
 )
 
+// Values of [Record.Method] that are no request methods.
+const (
+	// MethodTCP is that of a captured connection; see [Capture].
+	MethodTCP = "TCP"
+	// MethodDNS is that of a DNS query that was refused. A query that is answered
+	// has no record: the connection that follows has.
+	MethodDNS = "DNS"
+)
+
 // Record is the account of one request. Exactly one is handed to
 // [Config].Record for each request, when it is over.
 //
@@ -32,11 +41,12 @@ type Record struct {
 	Sandbox string
 	// Client is the peer's address, "" when it has none (an unnamed Unix socket).
 	Client string
-	// Method is the request's method, "" when none could be parsed.
+	// Method is the request's method, "" when none could be parsed, or else
+	// [MethodTCP] or [MethodDNS].
 	Method string
 	// Host is the target's canonical name or address, "" when none could be parsed.
 	Host string
-	// Port is the target's port, 0 when none could be parsed.
+	// Port is the target's port, 0 when none could be parsed and for [MethodDNS].
 	Port uint16
 	// Address is the IP:port that the tunnel was connected to, "" when none was.
 	// Behind an upstream it is the one the upstream was asked for, "" when that
@@ -132,8 +142,13 @@ func (c *conn) record() {
 	c.state = stateRecord
 	c.s.mu.Unlock()
 	if err := c.s.callRecord(c.rec); err != nil {
-		c.s.fail(fmt.Errorf("proxycore: the record of a request could not be kept, so no further request is served: %w", err))
+		c.s.fail(recordError(err))
 	}
+}
+
+// recordError is why a server ends whose records cannot be kept.
+func recordError(err error) error {
+	return fmt.Errorf("proxycore: the record of a request could not be kept, so no further request is served: %w", err)
 }
 
 // callRecord calls Config.Record.

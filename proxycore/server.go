@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/netip"
 	"sync"
 	"time"
@@ -36,31 +35,21 @@ type Server struct {
 
 	recordMu sync.Mutex // held while Config.Record runs; never taken with mu held
 
-	mu       sync.Mutex // guards the fields below; nothing blocks while it is held
-	filter   *Filter
-	serving  map[*serving]struct{}
-	conns    map[*conn]struct{}
-	served   int // those of conns that count against MaxConns,
-	refused  int // and those that were one too many
-	draining bool
-	ended    bool
-	err      error         // why the server ended by itself
-	late     error         // what it could not record while others ended it
-	changed  chan struct{} // closed at the next change that somebody waits for
-	release  func()        // of what connections share; nil before the first
-}
-
-// serving is one listener in service.
-type serving struct {
-	s    *Server
-	l    net.Listener
-	o    Listening
-	addr netip.AddrPort // where this process could reach it; invalid if nowhere
-	stop chan struct{}  // closed when the listener must not be used any more
-
-	// Guarded by s.mu.
-	closed bool // stop is closed
-	served int  // as in Server, of this listener's connections
+	mu      sync.Mutex // guards the fields below; nothing blocks while it is held
+	filter  *Filter
+	serving map[*serving]struct{}
+	// reachable are those of serving that have an address here, which sandboxes'
+	// sockets do not have. Every target is compared with them.
+	reachable map[*serving]struct{}
+	conns     map[*conn]struct{}
+	served    int // those of conns that count against MaxConns,
+	refused   int // and those that were one too many
+	draining  bool
+	ended     bool
+	err       error         // why the server ended by itself
+	late      error         // what it could not record while others ended it
+	changed   chan struct{} // closed at the next change that somebody waits for
+	release   func()        // of what connections share; nil before the first
 }
 
 // NewServer checks cfg and returns a server that listens to nothing yet. It
@@ -75,14 +64,15 @@ func NewServer(cfg Config) (*Server, error) {
 	}
 	cfg = cfg.withDefaults()
 	s := &Server{
-		cfg:     cfg,
-		log:     cfg.Logger,
-		pins:    pins,
-		local:   localAddrs{log: cfg.Logger},
-		done:    make(chan struct{}),
-		filter:  cfg.Filter,
-		serving: make(map[*serving]struct{}),
-		conns:   make(map[*conn]struct{}),
+		cfg:       cfg,
+		log:       cfg.Logger,
+		pins:      pins,
+		local:     localAddrs{log: cfg.Logger},
+		done:      make(chan struct{}),
+		filter:    cfg.Filter,
+		serving:   make(map[*serving]struct{}),
+		reachable: make(map[*serving]struct{}),
+		conns:     make(map[*conn]struct{}),
 
 		blockedAfter: blockedAfter,
 	}
@@ -100,31 +90,58 @@ func NewServer(cfg Config) (*Server, error) {
 func (s *Server) SetFilter(f *Filter) {
 	s.mu.Lock()
 	s.filter = f
-	var cut []*conn
-	for c := range s.conns {
-		if c.state == stateTunnel && c.sv.o.Filter == nil && !c.judge(f).Allowed {
-			c.markCut(PolicyClosed)
-			cut = append(cut, c)
-		}
-	}
+	cut := s.narrow(func(src *source) bool { return src.o.Filter == nil })
 	s.mu.Unlock()
 	cutAll(cut)
 }
 
-// filterFor is the filter in force for sv. s.mu is held.
-func (s *Server) filterFor(sv *serving) *Filter {
-	if sv.o.Filter != nil {
-		return sv.o.Filter
+// ReplaceFilter does the same for the listeners, and sandboxes, that were attached
+// with the filter old of their own: this very one, not one that is equal. From now
+// on f is theirs; nil means the server's.
+func (s *Server) ReplaceFilter(old, f *Filter) {
+	s.mu.Lock()
+	changed := make(map[*source]bool)
+	for sv := range s.serving {
+		changed[sv.source] = old != nil && sv.o.Filter == old
+	}
+	for c := range s.conns { // their listener may be closed already
+		changed[c.sv.source] = old != nil && c.sv.o.Filter == old
+	}
+	for src, ok := range changed {
+		if ok {
+			src.o.Filter = f
+		}
+	}
+	cut := s.narrow(func(src *source) bool { return changed[src] })
+	s.mu.Unlock()
+	cutAll(cut)
+}
+
+// narrow marks the live tunnels of some sources as cut that the filter in force
+// would refuse, and returns them. s.mu is held.
+func (s *Server) narrow(of func(*source) bool) (cut []*conn) {
+	for c := range s.conns {
+		if c.state == stateTunnel && of(c.sv.source) && !c.judge(s.filterFor(c.sv.source)).Allowed {
+			c.markCut(PolicyClosed)
+			cut = append(cut, c)
+		}
+	}
+	return cut
+}
+
+// filterFor is the filter in force for src. s.mu is held.
+func (s *Server) filterFor(src *source) *Filter {
+	if src.o.Filter != nil {
+		return src.o.Filter
 	}
 	return s.filter
 }
 
-// admitsLoopback reports whether the server's filter names loopback.
-func (s *Server) admitsLoopback() bool {
+// currentFilter is the filter of listeners that have none of their own.
+func (s *Server) currentFilter() *Filter {
 	s.mu.Lock()
-	f := s.filter
-	s.mu.Unlock()
-	return f.AdmitsLoopback()
+	defer s.mu.Unlock()
+	return s.filter
 }
 
 // Done is closed when the server has ended: nothing of it runs any more.
@@ -171,9 +188,9 @@ func (s *Server) drain(ctx context.Context) error {
 			cut = append(cut, c)
 		}
 	}
-	listeners := s.stopListeners(nil)
+	sockets := s.stopServing(nil)
 	s.mu.Unlock()
-	closeAll(listeners)
+	closeAll(sockets)
 	cutAll(cut)
 	return s.wait(ctx, nil)
 }
@@ -200,7 +217,7 @@ func (s *Server) end(err error) {
 		s.late = err
 	}
 	s.stop()
-	listeners := s.stopListeners(nil)
+	sockets := s.stopServing(nil)
 	cut := make([]*conn, 0, len(s.conns))
 	for c := range s.conns {
 		c.markCut("")
@@ -208,7 +225,7 @@ func (s *Server) end(err error) {
 	}
 	s.mu.Unlock()
 	go s.finish()
-	closeAll(listeners)
+	closeAll(sockets)
 	cutAll(cut)
 }
 
@@ -227,52 +244,15 @@ func (s *Server) finish() {
 	close(s.done)
 }
 
-// stopListeners marks the listeners of the server, or only one, as stopped and
-// returns those that are still to be closed. s.mu is held.
-func (s *Server) stopListeners(only *serving) []net.Listener {
-	var out []net.Listener
-	for sv := range s.serving {
-		if (only == nil || sv == only) && !sv.closed {
-			sv.closed = true
-			close(sv.stop)
-			out = append(out, sv.l)
-		}
-	}
-	return out
-}
-
-func closeAll(listeners []net.Listener) {
-	for _, l := range listeners {
-		l.Close()
-	}
-}
-
-// detach ends one listener and its connections and waits for them.
-func (s *Server) detach(sv *serving) {
-	s.mu.Lock()
-	listeners := s.stopListeners(sv)
-	var cut []*conn
-	for c := range s.conns {
-		if c.sv == sv {
-			c.markCut("")
-			cut = append(cut, c)
-		}
-	}
-	s.mu.Unlock()
-	closeAll(listeners)
-	cutAll(cut)
-	s.wait(context.Background(), sv)
-}
-
-// wait returns when no listener and no connection is left, or none of sv's if it
+// wait returns when no socket and no connection is left, or none of src's if it
 // is not nil, or ctx is done.
-func (s *Server) wait(ctx context.Context, sv *serving) error {
+func (s *Server) wait(ctx context.Context, src *source) error {
 	began := time.Now()
 	tick := time.NewTicker(s.blockedAfter)
 	defer tick.Stop()
 	for {
 		s.mu.Lock()
-		left := s.left(sv)
+		left := s.left(src)
 		if len(left) == 0 {
 			s.mu.Unlock()
 			return nil
@@ -287,7 +267,7 @@ func (s *Server) wait(ctx context.Context, sv *serving) error {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-tick.C:
-			if ended || sv != nil {
+			if ended || src != nil {
 				s.log.Warn("closing is blocked", "since", time.Since(began).Round(time.Second), "waiting_for", left)
 			}
 		}
@@ -295,19 +275,19 @@ func (s *Server) wait(ctx context.Context, sv *serving) error {
 }
 
 // left describes up to ten of the things that wait waits for. s.mu is held.
-func (s *Server) left(sv *serving) []string {
+func (s *Server) left(src *source) []string {
 	const most = 10
 	var out []string
-	for l := range s.serving {
-		if len(out) < most && (sv == nil || l == sv) {
-			out = append(out, "listener "+l.l.Addr().String())
+	for sv := range s.serving {
+		if len(out) < most && (src == nil || sv.source == src) {
+			out = append(out, sv.String())
 		}
 	}
 	for c := range s.conns {
 		if len(out) == most {
 			break
 		}
-		if sv == nil || c.sv == sv {
+		if src == nil || c.sv.source == src {
 			out = append(out, c.describe())
 		}
 	}

@@ -158,9 +158,9 @@ func (c client) bench(t *testing.T, host string) *bench {
 
 // decision is one line of --log, as far as the tests look at it.
 type decision struct {
-	Sandbox, Host, Decision, Reason, Rule string
-	Port                                  int
-	BytesDown                             int64 `json:"bytes_down"`
+	Sandbox, Method, Host, Decision, Reason, Rule string
+	Port                                          int
+	BytesDown                                     int64 `json:"bytes_down"`
 }
 
 // decisions reads a log that must not be empty.
@@ -187,7 +187,14 @@ func decisions(t *testing.T, file string) []decision {
 // serveRepository serves a git repository by git's own http-backend.
 func serveRepository(t *testing.T) {
 	t.Helper()
-	git := lookPath(t, "git")
+	git, root := lookPath(t, "git"), repository(t)
+	site.Handle("/repo.git/", &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{
+		"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + root, "GIT_CONFIG_NOSYSTEM=1"}})
+}
+
+// repository makes repo.git, in which the file greeting is, and returns the directory that holds it.
+func repository(t *testing.T) string {
+	t.Helper()
 	root := t.TempDir()
 	script := `set -e
 git init -q -b main work
@@ -201,8 +208,7 @@ git clone -q --bare work repo.git`
 	if out, err := c.CombinedOutput(); err != nil {
 		t.Fatalf("making a repository: %v\n%s", err, out)
 	}
-	site.Handle("/repo.git/", &cgi.Handler{Path: git, Args: []string{"http-backend"}, Env: []string{
-		"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "HOME=" + root, "GIT_CONFIG_NOSYSTEM=1"}})
+	return root
 }
 
 // serveModule serves one Go module the way a module proxy does.

@@ -34,7 +34,7 @@ func TestBadInput(t *testing.T) {
 		{"log that cannot be", []string{"run", "--allow", allowed, "--log", "/nonexistent/log"}, "", 125, []string{"/nonexistent/log"}},
 		{"unknown flag", []string{"run", "--alow", allowed}, "", 125, []string{"--alow", "--allow"}},
 		{"unknown sandbox", []string{"run", "--sandbox", "docker"}, "", 125, []string{"docker", "bwrap"}},
-		{"a later flag", []string{"run", "--transparent"}, "", 125, []string{"--transparent"}},
+		{"no such door", []string{"run", "--allow", allowed, "--allow-weaker", "unix-socket"}, "", 125, []string{"unix-socket", "unix-sockets"}},
 		{"an upstream that is none", []string{"run", "--upstream", "proxy.corp.test:3128"}, "", 125, []string{"--upstream", "http://"}},
 		{"a pin that is no address", []string{"run", "--resolve", "github.com=elsewhere"}, "", 125, []string{"elsewhere"}},
 		{"unknown word", []string{"rnu"}, "", 2, []string{"rnu", "run"}},

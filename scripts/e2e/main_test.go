@@ -14,19 +14,24 @@ import (
 	"path/filepath"
 	"testing"
 
+	"github.com/sallyport-dev/sallyport/bridge"
 	"github.com/sallyport-dev/sallyport/fixtures"
 )
 
 // Where the tests' hosts are. Both serve the same, so that a refusal is seen to be a refusal and not a missing page.
 const (
-	allowed = "github.com"
-	refused = "refused.example.net"
-	greeted = "hello from the origin\n"
+	allowed  = "github.com"
+	refused  = "refused.example.net"
+	database = "db.example.net"
+	greeted  = "hello from the origin\n"
 )
 
 var hosts = map[string]netip.Addr{
 	allowed: netip.MustParseAddr("140.82.112.3"),
 	refused: netip.MustParseAddr("93.184.215.30"),
+	// A private host, and one that nobody may ask for.
+	database:                 netip.MustParseAddr("10.20.30.40"),
+	"db.refused.example.net": netip.MustParseAddr("10.20.30.41"),
 	// A name that leads to where no name should lead.
 	"metadata.example.net": netip.MustParseAddr("169.254.169.254"),
 }
@@ -34,10 +39,13 @@ var hosts = map[string]netip.Addr{
 // Set by TestMain for all tests.
 var (
 	sallyport string // path of the command under test
+	prober    string // path of egressconform, which is the suite's probe, too
+	guest     string // path of visitor, the static program that the tests run inside of sandboxes
 	world     *fixtures.World
 )
 
 func TestMain(m *testing.M) {
+	bridge.Init()
 	status, err := testMain(m)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "e2e:", err)
@@ -47,22 +55,28 @@ func TestMain(m *testing.M) {
 }
 
 func testMain(m *testing.M) (status int, err error) {
-	const variable = "SALLYPORT_E2E_BINARY" // scripts/test has built it; so that other users can run it
+	const variable = "SALLYPORT_E2E_BINARIES" // scripts/test has built them; so that other users can run them
+	const temporary = "SALLYPORT_E2E_TEMPORARY"
 	if os.Getenv(variable) == "" {
 		dir, err := os.MkdirTemp("", "sallyport-e2e-")
 		if err != nil {
 			return 1, err
 		}
-		defer os.RemoveAll(dir) // only reached inside, where Enter returns
-		os.Setenv(variable, filepath.Join(dir, "sallyport"))
-		out, err := exec.Command("go", "build", "-o", os.Getenv(variable), "../../bridge/cmd/sallyport").CombinedOutput()
-		if err != nil {
-			return 1, fmt.Errorf("building sallyport: %w\n%s", err, out)
+		os.Setenv(variable, dir)
+		os.Setenv(temporary, dir)
+		c := exec.Command("go", "build", "-o", dir, "../../bridge/cmd/sallyport", "../../conformance/cmd/egressconform", "./visitor")
+		c.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if out, err := c.CombinedOutput(); err != nil {
+			return 1, fmt.Errorf("building what is tested: %w\n%s", err, out)
 		}
 	}
-	sallyport = os.Getenv(variable)
+	in := func(name string) string { return filepath.Join(os.Getenv(variable), name) }
+	sallyport, prober, guest = in("sallyport"), in("egressconform"), in("visitor")
 	if err := fixtures.Enter(); err != nil {
 		return 1, err
+	}
+	if dir := os.Getenv(temporary); dir != "" { // here, because Enter does not return outside
+		defer os.RemoveAll(dir)
 	}
 	if world, err = fixtures.NewWorld(fixtures.Options{}); err != nil {
 		return 1, err

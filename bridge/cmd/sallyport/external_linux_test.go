@@ -65,7 +65,7 @@ func TestRunExternal(t *testing.T) {
 func TestRunExternalIsOutOfSight(t *testing.T) {
 	t.Parallel()
 	eachSandbox(t, func(t *testing.T, mode string) {
-		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--",
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--allow-weaker", "unix-sockets,host-services", "--",
 			"sh", "-c", `find "$TMPDIR" -type s -o -name 'sallyport-*' -path '*/p/*'; ls -A "$TMPDIR"/sallyport-*/p; echo over`).shortTemp().start()
 		if got := p.finish(0); got != "over\n" {
 			t.Errorf("got %q, want nothing of the other proxy", got)
@@ -78,7 +78,7 @@ func TestRunExternalIsOutOfSight(t *testing.T) {
 func TestRunExternalLeavesNothing(t *testing.T) {
 	t.Parallel()
 	eachSandbox(t, func(t *testing.T, mode string) {
-		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--",
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--external-cmd", externalCommand(t, "{socket}"), "--allow-weaker", "unix-sockets,host-services", "--",
 			"sh", "-c", `mv "$TMPDIR"/sallyport-* "$TMPDIR"/kept; echo over`).shortTemp().start()
 		got, status := p.rest(), p.wait()
 		if got != "over\n" || status != 0 {

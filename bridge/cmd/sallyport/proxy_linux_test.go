@@ -19,9 +19,10 @@ import (
 
 // readyLine is what proxy prints when it is ready.
 type readyLine struct {
-	Addr   string
-	Port   int
-	Socket string
+	Addr    string
+	Port    int
+	Socket  string
+	Control []string
 }
 
 // startProxy starts sallyport proxy and reads its ready line.

@@ -81,7 +81,6 @@ func TestRunRefuses(t *testing.T) {
 		{"bwrap argument without bwrap", []string{"--sandbox", "none", "--bwrap-arg", "--x", "true"}, "--bwrap-arg means nothing"},
 		{"bwrap argument that is not about files", []string{"--bwrap-arg", "--share-net", "true"}, "--share-net"},
 		{"log in a missing directory", []string{"--log", "/nonexistent/log", "true"}, "no such file or directory; make its directory first"},
-		{"transparent", []string{"--transparent", "true"}, "does not have --transparent"},
 		{"external", []string{"--external", "haproxy", "true"}, "--external: "},
 		{"external command", []string{"--external-cmd", "/nonexistent/proxy {port}", "true"}, "/nonexistent/proxy"},
 		{"upstream", []string{"--upstream=ftp://u", "true"}, "--upstream: upstream URL: "},

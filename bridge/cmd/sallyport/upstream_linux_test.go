@@ -20,7 +20,7 @@ import (
 // ordinaryUser is a user id that nobody has: it needs no account.
 const ordinaryUser = 54321
 
-// TestAsOrdinaryUser runs the tests with other proxies again without privileges.
+// TestAsOrdinaryUser runs the tests with other proxies and those of control sockets again without privileges.
 func TestAsOrdinaryUser(t *testing.T) {
 	if os.Geteuid() != 0 {
 		return // an ordinary user has run them already; a skip would say that something was left out
@@ -38,7 +38,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if err := os.WriteFile(public, data, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=300s", "-test.run=^TestRun(Upstream.*|External|ExternalIsOutOfSight|ExternalDies|ExternalCannotStart)$")
+	cmd := exec.CommandContext(t.Context(), public, "-test.timeout=300s", "-test.run=^Test(Run(Upstream.*|External|ExternalIsOutOfSight|ExternalDies|ExternalCannotStart)|ControlSockets|Attach.*)$")
 	cmd.Dir = "/"
 	cmd.Env = append(os.Environ(), "TMPDIR=/tmp", "HOME=/", "XDG_RUNTIME_DIR=")
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: ordinaryUser, Gid: ordinaryUser}}
@@ -241,7 +241,7 @@ func TestRunUpstreamSecretsAreOutOfSight(t *testing.T) {
 		script := "cat " + file + "; test -S " + path + " && echo socket; env | grep -i login; echo over"
 		inURL := strings.Replace(url, "://", "://u:s3cret@", 1)
 		for _, args := range [][]string{{"--upstream", url, "--upstream-credentials", file}, {"--upstream", inURL}, {"--upstream", "env"}} {
-			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", "a.com"}, args, []string{"--", "sh", "-c", script})
+			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", "a.com"}, openDoors(mode), args, []string{"--", "sh", "-c", script})
 			p := newProc(t, args...)
 			p.cmd.Env = append(p.cmd.Env, "all_proxy="+inURL)
 			want := "u:s3cretover\n"

@@ -13,6 +13,15 @@ import (
 	"testing"
 )
 
+// openDoors are the options that leave a command sockets with paths, which by themselves would keep it
+// from what other means are tested for.
+func openDoors(mode string) []string {
+	if mode == "none" {
+		return nil
+	}
+	return []string{"--allow-weaker", "unix-sockets,host-services"}
+}
+
 // TestRunUpstreamSocketStays: a command that puts a socket of its own where the upstream's was, by renaming the
 // directory or replacing a link, is not taken for the upstream and gets no credentials.
 func TestRunUpstreamSocketStays(t *testing.T) {
@@ -34,7 +43,7 @@ func TestRunUpstreamSocketStays(t *testing.T) {
 			}
 			target := "origin.example:" + w.port
 			script := `mv "$0" "$0.old"; mkdir "$0"; exec "$@"`
-			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", target}, args,
+			args = slices.Concat([]string{"run", "--sandbox", mode, "--allow", target}, openDoors(mode), args,
 				[]string{"--", "sh", "-c", script, filepath.Dir(path)}, self(t, "impostor", path, target))
 			p := newProc(t, args...)
 			p.cmd.Env = append(p.cmd.Env, "HTTPS_PROXY="+inURL)
@@ -74,7 +83,7 @@ func TestRunUpstreamSocketMadeAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--upstream", "unix://"+path, "--",
+		p := newProc(t, "run", "--sandbox", mode, "--allow", "a.com", "--upstream", "unix://"+path, "--allow-weaker", "unix-sockets,host-services", "--",
 			"sh", "-c", `test -S "$0" && echo before; echo ready; read go; test -S "$0" && echo after; echo over`, path).start()
 		if got := p.line(); got != "ready" {
 			t.Errorf("got %q, want that the socket is not in sight", got)

@@ -23,6 +23,7 @@ import (
 const (
 	exitOK     = 0
 	exitDenied = 1 // check: some target is denied
+	exitOpen   = 1 // run --explain without a command: something that is to be shut is not
 	exitFailed = 1 // proxy: it could not start, or it died
 	exitUsage  = 2 // the command line, the policy or a target is not valid
 )
@@ -53,6 +54,7 @@ func subcommands() []subcommand {
 	return []subcommand{
 		{"run", "run a command that reaches the allowed hosts and nothing else", runHelp, bridge.ExitFailed, newRun},
 		{"proxy", "run the proxy alone, for sandboxes made by something else", proxyHelp, exitUsage, newProxy},
+		{"attach", "run a command inside a container that has no network, with the proxy outside", attachHelp, bridge.ExitFailed, newAttach},
 		{"check", "say what a policy allows, without sending anything", checkHelp, exitUsage, newCheck},
 		{"version", "print the version", versionHelp, exitUsage, newVersion},
 	}

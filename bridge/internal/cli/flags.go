@@ -91,30 +91,6 @@ func (l *pinList) String() string { return "" }
 // Type implements pflag.Value.
 func (l *pinList) Type() string { return "NAME=ADDR[,ADDR]" }
 
-// laterFlags are options of later versions. They are refused by name instead
-// of as unknown, since a sandbox without what they ask for might look like one with it.
-type laterFlags struct{ given []string }
-
-// define adds the options of later versions. They are known to every subcommand that
-// starts a proxy, so that each of them says the same.
-func (l *laterFlags) define(set *pflag.FlagSet) {
-	l.add(set, "transparent")
-}
-
-// add defines an option without a value so that it parses.
-func (l *laterFlags) add(set *pflag.FlagSet, name string) {
-	set.BoolFunc(name, "", func(string) error { l.given = append(l.given, "--"+name); return nil })
-	set.Lookup(name).Hidden = true
-}
-
-// err is nil when none of them was given.
-func (l *laterFlags) err() error {
-	if len(l.given) == 0 {
-		return nil
-	}
-	return fmt.Errorf("this version of sallyport does not have %s; leave it out, or use a version whose help lists it", strings.Join(l.given, " and "))
-}
-
 // flagError adds to pflag's error for an unknown flag which one was meant.
 func flagError(set *pflag.FlagSet, err error) error {
 	var unknown *pflag.NotExistError
@@ -135,13 +111,13 @@ func flagError(set *pflag.FlagSet, err error) error {
 			names = append(names, f.Name)
 		}
 	})
-	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
-		return fmt.Errorf("%w; did you mean --%s?", err, near)
-	}
 	for _, c := range subcommands() {
 		if f := c.flags().flagSet().Lookup(unknown.GetSpecifiedName()); f != nil && !f.Hidden {
 			return fmt.Errorf("%w; --%s is an option of sallyport %s", err, f.Name, c.name)
 		}
+	}
+	if near := nearest(unknown.GetSpecifiedName(), names); near != "" {
+		return fmt.Errorf("%w; did you mean --%s?", err, near)
 	}
 	return err
 }

@@ -64,9 +64,16 @@ Sallyport's proxy can be reached; HTTPS_PROXY and its relatives point there. It
 sees the same files as the caller and runs in the same directory. Options end at the
 first word that is none.
 
-What is not closed: Unix sockets on the file system (--bwrap-arg can hide them) and the
-system calls. There is no seccomp filter yet: AF_VSOCK is open where the kernel does not
-bind it to a network namespace, and io_uring and the rest of the kernel are in reach.
+Doors besides the network are shut, too: Unix sockets, the host's service sockets (Docker,
+ssh-agent, D-Bus, ...) and the variables that lead to them, other socket families, io_uring
+and more. --explain lists them, and how each is shut here. One that cannot be shut is an error.
+  --allow-weaker DOOR    leave it open
+  --host-socket PATH     let the command use this socket of the host
+
+Programs that ignore HTTPS_PROXY do not get out. With --transparent they do, to the same
+hosts: every address leads to the proxy, on every TCP port where the kernel can redirect and
+else on those that the policy names, and names are answered by the proxy's own name
+server. What the policy does not allow is refused at once.
 
 Options:
 %FLAGS%
@@ -79,13 +86,17 @@ it does see files. A password in the URL is seen by all who may list processes h
 Exit status:
   that of the command; 128+N if signal N ended it; 125 if sallyport itself
   failed (while the command ran, too, if that ended with 0); 126 if the command
-  cannot be run; 127 if it cannot be found.
+  cannot be run; 127 if it cannot be found. With --explain and no command: 0 if all
+  that is to be shut is, else 1.
 
 Examples:
   sallyport run --allow example.com -- curl -sS https://example.com
   sallyport run --allow github.com --allow '*.githubusercontent.com' -- git clone https://github.com/a/b
   sallyport run --dev --deny '**.example.com' --log decisions.jsonl -- make test
   sallyport run --policy policy.yaml -- sh -c 'npm ci && npm test'
+  sallyport run --transparent --allow github.com:22 -- git clone ssh://git@github.com/a/b
+  sallyport run --host-socket "$SSH_AUTH_SOCK" --allow github.com:22 -- ssh -T git@github.com
+  sallyport run --explain
   sallyport run --allow example.com --external mitmdump --external-flows flows -- curl -sS https://example.com
   sallyport run --dev --upstream http://proxy.example.com:3128 --upstream-credentials env:LOGIN -- make
 `
@@ -104,7 +115,10 @@ resolve or upstream, the old policy stays; tunnels that the new one does not all
 are cut.
 
 The proxy enforces its policy on what is sent through it. That a program cannot
-go round it is up to the sandbox the program runs in.
+go round it is up to the sandbox the program runs in. A container without a network
+(docker run --network none) is such a sandbox: mount the directory of a control socket into
+it and run 'sallyport attach' there. Its connections are NAME-1, NAME-2, ... in the log, NAME
+being the base name of the socket without .sock.
 
 Options:
 %FLAGS%
@@ -118,6 +132,36 @@ Exit status:
 Examples:
   sallyport proxy --allow example.com --listen 127.0.0.1:8080
   sallyport proxy --policy policy.yaml --listen none --socket /run/sandbox/proxy.sock
+  sallyport proxy --listen none --control /run/a/a.sock=a.yaml --control /run/b/b.sock=b.yaml
+`
+
+const attachHelp = `sallyport attach runs a command inside a container that has no network, with a proxy
+outside that it reaches by a control socket.
+
+Usage:
+  sallyport attach --socket PATH [options] [--] COMMAND [ARGUMENT...]
+
+The socket is made outside by 'sallyport proxy --control PATH', which has the policy, and
+mounted into the container. attach opens sockets here, hands them to the proxy, shuts the
+same doors as sallyport run as far as that takes no mounts, drops every capability, and runs the
+command. As process 1 of the container it passes signals on and collects processes. The binary
+is static when built with CGO_ENABLED=0; nothing else is needed in the container but /proc.
+
+If there is another network (an interface that is up and no loopback) it is an error, as
+the command could use it. Where something else keeps it from that, such as a Kubernetes
+NetworkPolicy, --allow-weaker network says so.
+
+Options:
+%FLAGS%
+
+Exit status:
+  as that of sallyport run.
+
+Examples:
+  docker run --network none -v /run/a:/run/sallyport:ro -v "$PWD/sallyport":/sallyport:ro IMAGE \
+      /sallyport attach --socket /run/sallyport/a.sock -- curl -sS https://example.com
+  bwrap --unshare-all --ro-bind / / --proc /proc --dev /dev --as-pid-1 --die-with-parent -- \
+      sallyport attach --socket /run/a/a.sock -- curl -sS https://example.com
 `
 
 const checkHelp = `sallyport check says what a policy allows, without sending anything.

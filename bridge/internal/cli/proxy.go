@@ -31,8 +31,8 @@ type proxy struct {
 	listen      string
 	allowRemote bool
 	socket      string
+	control     controlFlags
 	external    externalFlags
-	later       laterFlags
 }
 
 func newProxy() flagged {
@@ -42,9 +42,9 @@ func newProxy() flagged {
 	p.set.StringVar(&p.listen, "listen", "127.0.0.1:0", "listen on `ADDR:PORT`; port 0 lets the system choose, none listens on no port")
 	p.set.BoolVar(&p.allowRemote, "allow-remote", false, "let --listen name an address that other machines can reach")
 	p.set.StringVar(&p.socket, "socket", "", "listen on a Unix socket made at `PATH` as well")
+	p.control.define(p.set)
 	p.policy.upstream.define(p.set)
 	p.external.define(p.set)
-	p.later.define(p.set)
 	return p
 }
 
@@ -55,6 +55,8 @@ type ready struct {
 	Addr   string `json:"addr"`   // "" without a TCP listener
 	Port   int    `json:"port"`   // 0 without a TCP listener
 	Socket string `json:"socket"` // "" without --socket
+	// Control are the control sockets, in the order of the options.
+	Control []string `json:"control,omitempty"`
 	// CABundle is the PEM file that clients must trust, "" if nothing intercepts TLS.
 	CABundle string `json:"ca_bundle"`
 }
@@ -62,18 +64,23 @@ type ready struct {
 // run runs the proxy until a signal ends it or it dies.
 func (p *proxy) run(s Streams, args []string) int {
 	at, err := listenAt(p.listen, p.allowRemote)
-	problems := []error{p.later.err(), err}
+	problems := []error{err}
 	if len(args) > 0 {
 		problems = append(problems, fmt.Errorf("proxy takes no arguments, got %q; sallyport run runs a command", args[0]))
 	}
-	if err == nil && at.port < 0 && p.socket == "" {
-		problems = append(problems, errors.New("--listen none needs --socket PATH, or nothing could reach the proxy"))
+	if err == nil && at.port < 0 && p.socket == "" && len(p.control.specs) == 0 {
+		problems = append(problems, errors.New("--listen none needs --socket PATH or --control PATH, or nothing could reach the proxy"))
 	}
 	if err := errors.Join(problems...); err != nil {
 		complain(s.Stderr, err)
 		return exitUsage
 	}
 	pol, err := p.policy.load()
+	if err != nil {
+		complain(s.Stderr, err)
+		return exitUsage
+	}
+	controls, err := p.control.load(pol)
 	if err != nil {
 		complain(s.Stderr, err)
 		return exitUsage
@@ -91,11 +98,12 @@ func (p *proxy) run(s Streams, args []string) int {
 	}
 	defer log.Close()
 	warn(s.Stderr, pol.filter)
-	return p.serve(s, at, pol, b, log)
+	controls.warn(s.Stderr)
+	return p.serve(s, at, pol, controls, b, log)
 }
 
 // serve starts the proxy, says where it is, and waits for its end.
-func (p *proxy) serve(s Streams, at listenAddr, pol *policy, b *backend, log *decisionlog.Log) int {
+func (p *proxy) serve(s Streams, at listenAddr, pol *policy, controls controlSockets, b *backend, log *decisionlog.Log) int {
 	sigs := make(chan os.Signal, 16)
 	signal.Notify(sigs, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	defer signal.Stop(sigs)
@@ -113,15 +121,19 @@ func (p *proxy) serve(s Streams, at listenAddr, pol *policy, b *backend, log *de
 		return exitFailed
 	}
 	defer h.Close()
-	line, _ := json.Marshal(ready{h.Addr(), h.Port(), h.SocketPath(), h.CABundle()})
+	if err := controls.start(h, &p.control, ops); err != nil {
+		complain(s.Stderr, err)
+		return exitFailed
+	}
+	line, _ := json.Marshal(ready{h.Addr(), h.Port(), h.SocketPath(), controls.paths(), h.CABundle()})
 	if _, err := s.Stdout.Write(append(line, '\n')); err != nil {
 		complain(s.Stderr, fmt.Errorf("saying that the proxy is ready: %w", err))
 		return exitFailed
 	}
-	if pol.filter.Len() == 0 {
+	if pol.filter.Len() == 0 && !controls.ownPolicies() {
 		ops.Warn("nothing is allowed: every request will be denied; --allow HOST allows a host")
 	}
-	return p.wait(s, h, pol, sigs, ops)
+	return p.wait(s, h, pol, controls, sigs, ops)
 }
 
 // start starts the built-in proxy, what is behind it and, if asked for, the socket in front of it.
@@ -136,7 +148,7 @@ func (p *proxy) start(at listenAddr, b *backend, cfg proxycore.Config) (*proxyco
 }
 
 // wait serves signals until the proxy ends, and returns the exit status.
-func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, sigs <-chan os.Signal, ops *slog.Logger) int {
+func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, controls controlSockets, sigs <-chan os.Signal, ops *slog.Logger) int {
 	for {
 		select {
 		case <-h.Done():
@@ -144,7 +156,7 @@ func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, sigs <-chan os
 			return exitFailed
 		case sig := <-sigs:
 			if sig == syscall.SIGHUP {
-				p.reload(h, pol, ops)
+				p.reload(h, pol, controls, ops)
 				continue
 			}
 			return drain(s, h, sigs, ops)
@@ -153,7 +165,7 @@ func (p *proxy) wait(s Streams, h *proxycore.Handle, pol *policy, sigs <-chan os
 }
 
 // reload reads the policy anew. Whatever is wrong with it, the old one stays.
-func (p *proxy) reload(h *proxycore.Handle, old *policy, ops *slog.Logger) {
+func (p *proxy) reload(h *proxycore.Handle, old *policy, controls controlSockets, ops *slog.Logger) {
 	const kept = "the policy was not reloaded, the old one stays"
 	fresh, err := p.policy.load()
 	if err != nil {
@@ -171,10 +183,15 @@ func (p *proxy) reload(h *proxycore.Handle, old *policy, ops *slog.Logger) {
 		ops.Error(kept, "error", "upstream has changed, which takes a restart")
 		return
 	}
-	if err := h.SetFilter(fresh.filter); err != nil {
-		ops.Error(kept, "error", err)
+	commit, err := controls.reload(fresh)
+	if err == nil {
+		err = h.SetFilter(fresh.filter)
+	}
+	if err != nil {
+		ops.Error(kept, "error", wording(err))
 		return
 	}
+	commit(ops)
 	for _, text := range fresh.filter.Warnings() {
 		ops.Warn(text)
 	}
@@ -224,15 +241,18 @@ func ended(s Streams, h *proxycore.Handle, err error) int {
 // decision log: whoever watches it wants to know why a program fails.
 func denialsTo(ops *slog.Logger) func(proxycore.Record) error {
 	return func(r proxycore.Record) error {
+		args := []any{"host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client, "method", r.Method}
+		if r.Sandbox != "" {
+			args = append(args, "sandbox", r.Sandbox)
+		}
+		if r.Decision == proxycore.DecisionDeny {
+			ops.Info("denied", args...)
+		}
 		if summary.Failed(r) {
-			args := []any{"host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client}
 			if r.Upstream != "" {
 				args = append(args, "upstream", r.Upstream, "upstream_status", r.UpstreamStatus)
 			}
 			ops.Info("failed", args...)
-		}
-		if r.Decision == proxycore.DecisionDeny {
-			ops.Info("denied", "host", r.Host, "port", r.Port, "reason", r.Reason, "rule", r.Rule, "client", r.Client)
 		}
 		return nil
 	}

@@ -4,14 +4,17 @@
 package cli
 
 import (
+	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
 	"github.com/sallyport-dev/sallyport/bridge"
+	"github.com/sallyport-dev/sallyport/proxycore"
 )
 
 // modeNone is the value of --sandbox that asks for no sandbox. It is not a
@@ -27,7 +30,9 @@ type run struct {
 	log       string
 	summary   bool
 	external  externalFlags
-	later     laterFlags
+
+	transparent bool
+	doors       doorFlags
 }
 
 func newRun() flagged {
@@ -38,9 +43,10 @@ func newRun() flagged {
 	r.set.StringVar(&r.sandbox, "sandbox", string(bridge.Auto), "make the sandbox in this `MODE`: auto, bwrap, userns or none")
 	r.set.StringArrayVar(&r.bwrapArgs, "bwrap-arg", nil, "pass the file-system argument `A` to bwrap; repeat for each word")
 	r.set.BoolVar(&r.summary, "summary", false, "print what was denied or failed at the end (default: on a terminal)")
+	r.set.BoolVar(&r.transparent, "transparent", false, "capture connections of programs that ignore proxy variables, too")
+	r.doors.define(r.set)
 	r.policy.upstream.define(r.set)
 	r.external.define(r.set)
-	r.later.define(r.set)
 	return r
 }
 
@@ -50,7 +56,7 @@ func (r *run) flagSet() *pflag.FlagSet { return r.set }
 // start of the proxy happens under the default signal handling: there is
 // nothing yet to clean up, and a file that blocks must not block Ctrl-C.
 func (r *run) run(s Streams, command []string) int {
-	if err := errors.Join(r.later.err(), r.check(command), runSupported()); err != nil {
+	if err := errors.Join(r.check(command), runSupported()); err != nil {
 		complain(s.Stderr, err)
 		return bridge.ExitFailed
 	}
@@ -65,6 +71,11 @@ func (r *run) run(s Streams, command []string) int {
 		return bridge.ExitFailed
 	}
 	defer b.close()
+	if r.doors.explain {
+		if status := r.explain(s, b, p.filter, len(command) == 0); status != exitOK || len(command) == 0 {
+			return status
+		}
+	}
 	log, err := openLog(s, r.log)
 	if err != nil {
 		complain(s.Stderr, err)
@@ -92,10 +103,46 @@ func (r *run) check(command []string) error {
 	if len(command) > 0 && command[0] == "" {
 		problems = append(problems, errors.New("the command is an empty word (\"\"); is it a variable that is not set?"))
 	}
-	if len(command) == 0 {
+	if names := r.doors.meaningless(r.transparent); r.sandbox == modeNone && len(names) > 0 {
+		problems = append(problems, fmt.Errorf("%s: means nothing with --sandbox none, where nothing is enforced", strings.Join(names, ", ")))
+	}
+	problems = append(problems, r.doors.check())
+	if len(command) == 0 && !r.doors.explain {
 		problems = append(problems, errors.New("no command; write it at the end, as in: sallyport run --allow example.com -- curl -sS https://example.com"))
 	}
 	return errors.Join(problems...)
+}
+
+// box is the sandbox that the options ask for.
+func (r *run) box(b *backend, filter *proxycore.Filter) bridge.Sandbox {
+	return bridge.Sandbox{
+		Mode:        bridge.Mode(r.sandbox),
+		BwrapArgs:   b.bwrapArgs(r.bwrapArgs),
+		Hide:        b.hide,
+		Name:        fmt.Sprintf("run-%d", os.Getpid()),
+		Filter:      filter,
+		Transparent: r.transparent,
+		Weaker:      r.doors.weaker.doors,
+		HostSockets: r.doors.sockets,
+	}
+}
+
+// explain prints what is shut: on standard output if that is all that was asked for, and
+// else, before the command runs, on standard error.
+func (r *run) explain(s Streams, b *backend, filter *proxycore.Filter, alone bool) int {
+	out, failure := s.Stderr, bridge.ExitFailed
+	if alone {
+		out, failure = s.Stdout, exitOpen
+	}
+	holds, err := explain(context.Background(), out, r.box(b, filter))
+	if err != nil {
+		complain(s.Stderr, err)
+		return bridge.ExitFailed
+	}
+	if !holds {
+		return failure
+	}
+	return exitOK
 }
 
 // announce says before the start what the user should know about the policy.

@@ -73,14 +73,8 @@ func (r *run) launch(s Streams, h *proxycore.Handle, b *backend, filter *proxyco
 	if r.sandbox == modeNone {
 		return runDirect(s, h.Environ(b.environ(os.Environ())), sigs, command)
 	}
-	box := bridge.Sandbox{
-		Mode:      bridge.Mode(r.sandbox),
-		BwrapArgs: b.bwrapArgs(r.bwrapArgs),
-		Hide:      b.hide,
-		Name:      fmt.Sprintf("run-%d", os.Getpid()),
-		Filter:    filter,
-		Terminal:  terminal,
-	}
+	box := r.box(b, filter)
+	box.Terminal = terminal
 	cmd, err := box.Command(sigs.ctx, h, command[0], command[1:]...)
 	if err != nil {
 		return sigs.failure(s, err)
@@ -102,6 +96,9 @@ func (r *run) launch(s Streams, h *proxycore.Handle, b *backend, filter *proxyco
 // person reads it and there is something to say.
 func (r *run) report(s Streams, denied *summary.Counter) {
 	asked := r.set.Changed("summary")
+	if conf, err := os.ReadFile("/etc/resolv.conf"); err == nil { // which the sandbox has, too, or else nothing is lost
+		denied.Search = summary.SearchDomains(string(conf))
+	}
 	if asked && r.summary || !asked && denied.Total() > 0 && isTerminal(s.Stderr) {
 		_ = denied.Write(s.Stderr) // standard error is gone: there is nowhere to say so
 	}

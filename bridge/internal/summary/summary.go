@@ -15,6 +15,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"maps"
 	"net/netip"
 	"slices"
 	"strconv"
@@ -40,6 +41,7 @@ type key struct {
 	failed bool // allowed, and then not resolved or not connected
 	host   string
 	port   uint16
+	query  bool   // for the name host, whatever port that is wanted for
 	method string // only where it is the reason
 	reason proxycore.Reason
 	rule   string
@@ -51,9 +53,14 @@ type key struct {
 // Counter counts refusals and failures. The zero value is ready to use, and it is safe for
 // concurrent use.
 type Counter struct {
+	// Search are the domains that resolvers append to names; see [SearchDomains]. They
+	// ask for a denied name once for each, which are counted as queries for the name itself.
+	Search []string
+
 	mu     sync.Mutex
 	counts map[key]int
-	denied int
+	denied int // without queries
+	asked  int // queries
 	failed int
 	others int // those beyond maxTargets different ones
 }
@@ -65,7 +72,7 @@ func (c *Counter) Record(r proxycore.Record) error {
 	if !denied && !Failed(r) {
 		return nil
 	}
-	k := key{failed: !denied, host: r.Host, port: r.Port, reason: r.Reason}
+	k := key{failed: !denied, host: r.Host, port: r.Port, reason: r.Reason, query: r.Method == proxycore.MethodDNS}
 	if k.failed {
 		k.upstream, k.status = r.Upstream, r.UpstreamStatus
 	}
@@ -77,9 +84,12 @@ func (c *Counter) Record(r proxycore.Record) error {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if denied {
+	switch {
+	case k.query:
+		c.asked++
+	case denied:
 		c.denied++
-	} else {
+	default:
 		c.failed++
 	}
 	if _, known := c.counts[k]; !known && len(c.counts) >= maxTargets {
@@ -106,37 +116,36 @@ func Failed(r proxycore.Record) bool {
 func (c *Counter) Total() int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.denied + c.failed
+	return c.denied + c.asked + c.failed
 }
 
 // Write prints the table to w, refusals first, the most frequent of them first, then by
 // target; where there is nothing to tell it is one line.
 func (c *Counter) Write(w io.Writer) error {
 	c.mu.Lock()
-	keys := make([]key, 0, len(c.counts))
 	counts := make(map[key]int, len(c.counts))
 	for k, n := range c.counts {
-		keys = append(keys, k)
-		counts[k] = n
+		counts[c.meant(k)] += n
 	}
-	denied, failed, others := c.denied, c.failed, c.others
+	head, others := headline(c.denied, c.asked, c.failed), c.others
 	c.mu.Unlock()
+	keys := slices.Collect(maps.Keys(counts))
 	slices.SortFunc(keys, func(a, b key) int {
 		if a.failed != b.failed {
 			return cmp.Compare(boolInt(a.failed), boolInt(b.failed))
 		}
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a.host, b.host), cmp.Compare(a.port, b.port),
-			cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method),
+			cmp.Compare(boolInt(a.query), boolInt(b.query)), cmp.Compare(a.reason, b.reason), cmp.Compare(a.rule, b.rule), cmp.Compare(a.method, b.method),
 			cmp.Compare(a.upstream, b.upstream), cmp.Compare(a.status, b.status))
 	})
 	var b strings.Builder
-	fmt.Fprintf(&b, "sallyport: %s\n", headline(denied, failed))
+	fmt.Fprintf(&b, "sallyport: %s\n", head)
 	tw := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	if len(keys) > 0 {
 		fmt.Fprintln(tw, "  COUNT\tTARGET\tRESULT\tREASON\tWHAT HELPS")
 	}
 	for _, k := range keys[:min(len(keys), maxRows)] {
-		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\n", counts[k], k.target(), k.result(), printable.Text(string(k.reason)), printable.Text(k.advice()))
+		fmt.Fprintf(tw, "  %d\t%s\t%s\t%s\t%s\n", counts[k], k.target(), k.result(), printable.Text(string(k.reason)), printable.Text(k.advice(c.Search)))
 	}
 	tw.Flush()
 	if len(keys) > maxRows {
@@ -152,10 +161,15 @@ func (c *Counter) Write(w io.Writer) error {
 }
 
 // headline is the first line.
-func headline(denied, failed int) string {
+func headline(denied, asked, failed int) string {
 	text, and := "nothing was denied", ", but "
-	if denied > 0 {
+	switch {
+	case denied > 0 && asked > 0:
+		text, and = plural(denied, "request", "requests")+" and "+plural(asked, "name query", "name queries")+" were denied", ", and "
+	case denied > 0:
 		text, and = plural(denied, "request was", "requests were")+" denied", ", and "
+	case asked > 0:
+		text, and = plural(asked, "name query was", "name queries were")+" denied", ", and "
 	}
 	if failed > 0 {
 		text += and + plural(failed, "allowed request", "allowed requests") + " failed"
@@ -186,16 +200,25 @@ func (k key) target() string {
 	case k.host == "":
 		return "(not a valid target)"
 	}
-	text := printable.Text(joinHostPort(k.host, k.port))
-	if len(text) > maxTargetWidth {
+	text := k.host
+	if !k.query {
+		text = joinHostPort(k.host, k.port)
+	}
+	if text = printable.Text(text); len(text) > maxTargetWidth {
 		text = text[:maxTargetWidth] + "..."
+	}
+	if k.query {
+		text += " (DNS)"
 	}
 	return text
 }
 
 // advice is the last column: the option that would allow the target, or what
 // else can be done.
-func (k key) advice() string {
+func (k key) advice(search []string) string {
+	if k.query {
+		return k.adviceOnName(search)
+	}
 	if k.upstream != "" && k.reason != proxycore.DNSError {
 		return k.askUpstream()
 	}

@@ -151,6 +151,73 @@ func TestAdvice(t *testing.T) {
 	}
 }
 
+// ask is a query for a name that was refused.
+func ask(host string, reason proxycore.Reason) proxycore.Record {
+	r := deny(host, 0, reason)
+	r.Method = proxycore.MethodDNS
+	return r
+}
+
+// TestQueries: nobody knows the port that a name is wanted for, so none is shown or proposed; and a
+// resolver that goes through a search list has asked for one name, not for many.
+func TestQueries(t *testing.T) {
+	t.Parallel()
+	var c Counter
+	c.Search = []string{"corp.example", "lan"}
+	full := ask("many.example", proxycore.LimitExceeded)
+	ruled := ask("ruled.example", proxycore.DeniedByRule)
+	ruled.Rule = "ruled.example"
+	for _, r := range []proxycore.Record{
+		deny("denied.example", 443, proxycore.HostNotAllowed),
+		ask("denied.example", proxycore.HostNotAllowed), ask("denied.example", proxycore.HostNotAllowed),
+		ask("denied.example.corp.example", proxycore.HostNotAllowed), ask("denied.example.lan", proxycore.HostNotAllowed),
+		ask("denied.example.com", proxycore.HostNotAllowed), // not of the list
+		ask("db.lan", proxycore.HostNotAllowed), ask("db", proxycore.HostNotAllowed),
+		ask("allowed.example.lan", proxycore.HostNotAllowed),
+		ask("7.2.0.192.in-addr.arpa", proxycore.HostNotAllowed), full, ruled,
+	} {
+		if err := c.Record(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var b strings.Builder
+	if err := c.Write(&b); err != nil {
+		t.Fatal(err)
+	}
+	const port = "; write HOST:PORT for other ports than 80 and 443\n"
+	want := "sallyport: 1 request and 11 name queries were denied\n" +
+		"  COUNT  TARGET                        RESULT  REASON            WHAT HELPS\n" +
+		"  4      denied.example (DNS)          denied  host_not_allowed  --allow denied.example" + port +
+		"  1      7.2.0.192.in-addr.arpa (DNS)  denied  host_not_allowed  nothing is needed: it asks for the name of an address\n" +
+		"  1      allowed.example.lan (DNS)     denied  host_not_allowed  nothing is needed, if allowed.example is allowed: the rest is of resolv.conf's search list\n" +
+		"  1      db (DNS)                      denied  host_not_allowed  --allow db" + port +
+		"  1      db.lan (DNS)                  denied  host_not_allowed  --allow db.lan" + port +
+		"  1      denied.example:443            denied  host_not_allowed  --allow denied.example\n" +
+		"  1      denied.example.com (DNS)      denied  host_not_allowed  --allow denied.example.com" + port +
+		"  1      many.example (DNS)            denied  limit_exceeded    look up fewer names: this is the limit of a sandbox\n" +
+		"  1      ruled.example (DNS)           denied  denied_by_rule    remove the deny rule ruled.example\n"
+	if got := b.String(); got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got, want := written(t, ask("a.com", proxycore.HostNotAllowed)), "sallyport: 1 name query was denied\n"; !strings.HasPrefix(got, want) {
+		t.Errorf("got %q, want it to begin with %q", got, want)
+	}
+}
+
+func TestSearchDomains(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct{ conf, want string }{
+		{"", ""},
+		{"nameserver 192.0.2.1\nsearch Corp.example lan. # mine\n", "corp.example lan"},
+		{"search a.example\ndomain b.example\n", "b.example"}, // the last one counts
+		{"search .\noptions ndots:5\n", ""},
+	} {
+		if got := strings.Join(SearchDomains(tt.conf), " "); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.conf, got, tt.want)
+		}
+	}
+}
+
 func TestNothingButPrintableASCII(t *testing.T) {
 	t.Parallel()
 	const hostile = "a\x00\x1b]0;x\a\r\n\t\x7f\u0085\u202e\U0001f600\xff"

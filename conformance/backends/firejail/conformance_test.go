@@ -7,9 +7,10 @@
 // of socat inside, from the loopback interface to the unix socket of the built-in proxy, which is what firejail's users
 // are told to do, as firejail brings no proxy. The command starts when the relay accepts. No profile, since profiles
 // are made for single programs; in its place the options that hold for any command: no capability, no new
-// privileges, the default seccomp filter, no supplementary group, and an end of everything with the command
-// (--deterministic-shutdown), since the relay would keep the sandbox alive. ./scripts/test runs the checks of the sandbox only, scripts/peers all. What it does not do is written in baseline.txt,
-// with the reason.
+// privileges, the default filter of system calls, for one ABI, four families of sockets (the relay takes unix), no
+// supplementary group, and an end of everything with the command (--deterministic-shutdown), since the relay would
+// keep the sandbox alive. ./scripts/test runs the checks of the sandbox only, scripts/peers all. What it does not do is
+// written in baseline.txt, with the reason.
 package firejail
 
 import (
@@ -62,7 +63,8 @@ func start(ctx context.Context, program string, c conformance.Config) (*conforma
 	socket := h.SocketPath()
 	i.Addr, i.SocketPath = nil, ""
 	i.Launch = func(ctx context.Context, l conformance.LaunchConfig) (*exec.Cmd, error) {
-		args := append([]string{"--quiet", "--noprofile", "--net=none", "--caps.drop=all", "--nonewprivs", "--seccomp",
+		args := append([]string{"--quiet", "--noprofile", "--net=none", "--caps.drop=all", "--nonewprivs",
+			"--seccomp", "--seccomp.block-secondary", "--protocol=unix,inet,inet6,netlink",
 			"--nogroups", "--deterministic-shutdown", "--deterministic-exit-code", "--",
 			"/bin/sh", "-c", script, "sh", socket, l.Path}, l.Args...)
 		cmd := exec.CommandContext(ctx, program, args...)

@@ -21,7 +21,7 @@ func TestConformance(t *testing.T) {
 	conformance.Run(t, conformance.Backend{
 		Name:     "userns",
 		Version:  "development",
-		Features: backend.ChainFeatures(conformance.Sandbox),
+		Features: backend.ChainFeatures(conformance.Sandbox, conformance.Transparent),
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			return backend.Sandboxed(ctx, c, bridge.UserNS)
 		},

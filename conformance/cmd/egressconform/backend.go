@@ -169,6 +169,9 @@ func (r *runFlags) claim(t *outside.Template, entry []conformance.Feature) (conf
 		if f == conformance.Launcher {
 			return conformance.FeatureSet{}, errors.New("--features launcher: a command line cannot be given a program to start; write a backend in Go (README)")
 		}
+		if f == conformance.Transparent {
+			return conformance.FeatureSet{}, errors.New("--features transparent: a command line cannot be told when to be transparent; write a backend in Go (README)")
+		}
 		if f == conformance.DeathReport && r.launch != "" {
 			return conformance.FeatureSet{}, errors.New("--features death-report: there is no proxy between two commands of --launch that could die")
 		}

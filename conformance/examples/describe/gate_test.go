@@ -67,8 +67,8 @@ func start(ctx context.Context, c conformance.Config) (*conformance.Instance, er
 	if len(c.Deny) > 0 || c.SocketPath != "" {
 		return nil, errors.New("gate: neither deny rules nor unix sockets")
 	}
-	if c.Upstream != nil || c.Child != nil {
-		return nil, errors.New("gate: it goes through no other proxy, and starts none")
+	if c.Upstream != nil || c.Child != nil || c.Transparent {
+		return nil, errors.New("gate: it goes through no other proxy, starts none, and has no sandbox")
 	}
 	g, err := gate.Open(ctx, c.Allow, c.Port, io.MultiWriter(audit, c.Log))
 	if err != nil {

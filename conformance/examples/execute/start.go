@@ -25,8 +25,8 @@ func start(ctx context.Context, c conformance.Config) (*conformance.Instance, er
 	if len(c.Deny) > 0 || c.SocketPath != "" {
 		return nil, errors.New("execute: the proxy knows neither deny rules nor unix sockets")
 	}
-	if c.Upstream != nil || c.Child != nil {
-		return nil, errors.New("execute: the proxy goes through no other one, and starts none")
+	if c.Upstream != nil || c.Child != nil || c.Transparent {
+		return nil, errors.New("execute: the proxy goes through no other one, starts none, and has no sandbox")
 	}
 	self, err := os.Executable()
 	if err != nil {

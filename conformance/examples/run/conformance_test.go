@@ -30,7 +30,7 @@ func TestConformance(t *testing.T) {
 		Start: func(ctx context.Context, c conformance.Config) (*conformance.Instance, error) {
 			p, err := myproxy.Start(ctx, myproxy.Options{Allow: c.Allow, Deny: c.Deny,
 				Port: c.Port, Socket: c.SocketPath, HeadTimeout: c.HeadTimeout, Log: c.Log,
-				Others: c.Upstream != nil || c.Child != nil})
+				Others: c.Upstream != nil || c.Child != nil || c.Transparent})
 			if err != nil {
 				return nil, err
 			}

@@ -30,7 +30,8 @@ type Session struct {
 
 	instances map[string]*started
 	observed  map[string]*Observed
-	answered  bool // the first shared instance was asked
+	talks     map[*Instance]*Talk // programs in sandboxes of shared instances
+	answered  bool                // the first shared instance was asked
 
 	mu sync.Mutex
 	// stuck counts how often a Start (which weighs more) or a Stop has not returned: whatever holds them up
@@ -95,7 +96,7 @@ func NewSession(s Subject, w *world.World, t Times) *Session {
 	}
 	return &Session{
 		subject: s, world: w, bound: t.Bound, head: t.Head, pulse: newPulse(),
-		instances: map[string]*started{}, observed: map[string]*Observed{},
+		instances: map[string]*started{}, observed: map[string]*Observed{}, talks: map[*Instance]*Talk{},
 	}
 }
 
@@ -248,6 +249,10 @@ func quoted(t *tail) string {
 // Close stops the shared instances, all at once: each has the whole of its time.
 func (s *Session) Close() error {
 	defer s.pulse.close()
+	for _, t := range s.talks {
+		t.Close()
+	}
+	clear(s.talks)
 	ctx, cancel := context.WithTimeout(context.Background(), s.stopBound())
 	defer cancel()
 	names := slices.Sorted(maps.Keys(s.instances))

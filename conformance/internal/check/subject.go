@@ -34,6 +34,7 @@ type Config struct {
 	HeadTimeout time.Duration
 	Upstream    *Upstream
 	Child       *Child
+	Transparent bool
 	Dir         string
 	Log         io.Writer
 }

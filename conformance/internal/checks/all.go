@@ -17,7 +17,7 @@ import (
 func All() []check.Check {
 	return slices.Concat(
 		connectChecks(), denyChecks(), hostChecks(), addressChecks(), portChecks(), headChecks(), relayChecks(),
-		limitChecks(), lifeChecks(), bridgeChecks(), sandboxChecks(), upstreamChecks(), externalChecks(),
+		limitChecks(), lifeChecks(), bridgeChecks(), sandboxChecks(), transparentChecks(), upstreamChecks(), externalChecks(),
 	)
 }
 

@@ -20,15 +20,15 @@ func connectChecks() []check.Check {
 		[]check.Check{
 			{ID: "CONNECT-001.tunnel", Summary: "an allowed host is reached and bytes go both ways", Run: tunnelWorks},
 			{ID: "CONNECT-002.after-dial", Summary: "no 200 when the origin refuses the connection", Run: noEarlyAnswer},
-			{ID: "CONNECT-003.client-half-close", Summary: "the client's end is passed on; the reply still comes", Run: clientHalfClose},
-			{ID: "CONNECT-003.origin-half-close", Summary: "the origin's end is passed on; the client can still send", Run: originHalfClose},
+			{ID: "CONNECT-003.client-half-close", Summary: "the client's end is passed on; the reply still comes", Run: tunnelled(clientHalfClose)},
+			{ID: "CONNECT-003.origin-half-close", Summary: "the origin's end is passed on; the client can still send", Run: tunnelled(originHalfClose)},
 			{ID: "CONNECT-004.one-segment", Summary: "bytes sent together with the head reach the origin first", Run: pipelined},
 			{ID: "CONNECT-004.byte-by-byte", Summary: "a head in single bytes works, and what follows arrives", Run: byteByByte},
 			{ID: "CONNECT-005.refused", Summary: "502 when the origin refuses", Run: dialFailure("refused.example.com:80")},
 			{ID: "CONNECT-005.no-such-name", Summary: "502 when the name does not exist", Run: dialFailure("absent.example.com:443")},
 			{ID: "CONNECT-005.name-server-fails", Summary: "502 when the name server fails", Run: dialFailure("servfail.example.com:443")},
 			{ID: "CONNECT-005.no-address", Summary: "502 when the name has no address", Run: dialFailure("empty.example.com:443")},
-			{ID: "CONNECT-006.banner", Summary: "an origin that speaks first is heard", Run: banner},
+			{ID: "CONNECT-006.banner", Summary: "an origin that speaks first is heard", Run: tunnelled(banner)},
 			{ID: "CONNECT-007.no-framing", Summary: "the 200 announces no body and is HTTP/1.1", Run: plainAnswer},
 		},
 		table("CONNECT-008", "methods other than CONNECT"),
@@ -74,8 +74,12 @@ func noEarlyAnswer(x *check.X) {
 	x.Control(p, "after")
 }
 
-func clientHalfClose(x *check.X) {
-	t := x.Tunnel(x.Core())
+// tunnelled is a check of what happens in a tunnel that the proxy was asked for.
+func tunnelled(body func(*check.X, *check.Tunnel)) func(*check.X) {
+	return func(x *check.X) { body(x, x.Tunnel(x.Core())) }
+}
+
+func clientHalfClose(x *check.X, t *check.Tunnel) {
 	t.Send("question")
 	x.Saw(oracle.ClientStream).Expect(t.CloseWrite()).To(Succeed())
 	got, err := x.OriginEnd(t.Origin)
@@ -90,8 +94,7 @@ func clientHalfClose(x *check.X) {
 	x.Saw(oracle.ClientStream).Expect(rest).To(BeEmpty(), "bytes behind the reply")
 }
 
-func originHalfClose(x *check.X) {
-	t := x.Tunnel(x.Core())
+func originHalfClose(x *check.X, t *check.Tunnel) {
 	fmt.Fprint(t.Origin, "all I have")
 	t.Origin.CloseWrite()
 	got, err := t.End(x.Bound())
@@ -146,8 +149,7 @@ func dialFailure(target string) func(*check.X) {
 	}
 }
 
-func banner(x *check.X) {
-	t := x.Tunnel(x.Core())
+func banner(x *check.X, t *check.Tunnel) {
 	const text = "220 origin.example ready\r\n"
 	fmt.Fprint(t.Origin, text)
 	x.Saw(oracle.ClientStream).Expect(t.Expect(text)).To(Succeed(), "a banner, before the client has sent a byte")

@@ -22,11 +22,11 @@ import (
 
 func relayChecks() []check.Check {
 	return []check.Check{
-		{ID: "RELAY-001.upload", Summary: "4 MiB from client to origin arrive unchanged and whole", Run: upload},
-		{ID: "RELAY-001.download", Summary: "4 MiB from origin to client arrive unchanged and whole", Run: download},
+		{ID: "RELAY-001.upload", Summary: "4 MiB from client to origin arrive unchanged and whole", Run: tunnelled(upload)},
+		{ID: "RELAY-001.download", Summary: "4 MiB from origin to client arrive unchanged and whole", Run: tunnelled(download)},
 		{ID: "RELAY-002.slow-reader", Summary: "a client that does not read stalls nobody else", Run: slowReader},
-		{ID: "RELAY-003.client-reset", Summary: "the origin's connection ends when the client resets", Run: clientReset},
-		{ID: "RELAY-004.origin-reset", Summary: "the client's connection ends when the origin resets", Run: originReset},
+		{ID: "RELAY-003.client-reset", Summary: "the origin's connection ends when the client resets", Run: tunnelled(clientReset)},
+		{ID: "RELAY-004.origin-reset", Summary: "the client's connection ends when the origin resets", Run: tunnelled(originReset)},
 		{ID: "RELAY-005.only-origin-bytes", Summary: "nothing but the origin's bytes comes through the tunnel", Run: onlyOriginBytes},
 		{ID: "RELAY-006.parallel", Summary: "20 tunnels at once, each with its own bytes", Run: parallelTunnels},
 		{ID: "RELAY-007.no-sockets-left", Summary: "no socket is left of tunnels that are over", Needs: []string{"tcp"}, Run: noSocketsLeft},
@@ -65,15 +65,13 @@ func carry(x *check.X, kind oracle.Kind, w io.Writer, closeWrite func() error, r
 	x.Saw(kind).Expect(<-sent).To(Succeed(), "sending")
 }
 
-func upload(x *check.X) {
-	t := x.Tunnel(x.Core())
+func upload(x *check.X, t *check.Tunnel) {
 	t.SetWriteDeadline(time.Now().Add(x.Patience()))
 	t.Origin.SetReadDeadline(time.Now().Add(x.Patience()))
 	carry(x, oracle.OriginStream, t.Conn, t.CloseWrite, t.Origin)
 }
 
-func download(x *check.X) {
-	t := x.Tunnel(x.Core())
+func download(x *check.X, t *check.Tunnel) {
 	t.SetReadDeadline(time.Now().Add(x.Patience()))
 	t.Origin.SetWriteDeadline(time.Now().Add(x.Patience()))
 	carry(x, oracle.ClientStream, t.Origin, t.Origin.CloseWrite, t.R)
@@ -100,8 +98,7 @@ func slowReader(x *check.X) {
 	x.Saw(oracle.ClientStream).Expect(c.Echo("another tunnel\n")).To(Succeed())
 }
 
-func clientReset(x *check.X) {
-	t := x.Tunnel(x.Core())
+func clientReset(x *check.X, t *check.Tunnel) {
 	t.Send("x")
 	x.Saw(oracle.OriginStream).Expect(x.Receive(t.Origin, "x")).To(Succeed())
 	x.Saw(oracle.ClientStream).Expect(t.Reset()).To(Succeed())
@@ -109,8 +106,7 @@ func clientReset(x *check.X) {
 	x.Saw(oracle.OriginStream).Expect(err).NotTo(HaveOccurred(), "after the client's reset")
 }
 
-func originReset(x *check.X) {
-	t := x.Tunnel(x.Core())
+func originReset(x *check.X, t *check.Tunnel) {
 	t.Send("x")
 	x.Saw(oracle.OriginStream).Expect(x.Receive(t.Origin, "x")).To(Succeed())
 	t.Origin.Reset()

@@ -40,6 +40,8 @@ func sandboxChecks() []check.Check {
 		{ID: "SANDBOX-011.nested", Summary: "a further namespace leads nowhere", Run: nothing("unshare", "tcp4", "93.184.215.14:443")},
 	}
 	all = append(all, processChecks()...)
+	all = append(all, doorChecks()...)
+	all = append(all, outsiderChecks()...)
 	for i := range all {
 		all[i].Needs = append(all[i].Needs, "sandbox")
 	}

@@ -53,11 +53,11 @@ func features(e Entry) conformance.FeatureSet {
 	case Unix:
 		return conformance.Features(append(policy, conformance.Unix)...)
 	case Sandbox:
-		return conformance.Features(append(policy, conformance.Sandbox)...)
+		return conformance.Features(append(policy, conformance.Sandbox, conformance.Transparent)...)
 	case Bare:
 		return conformance.Features(conformance.TCP)
 	}
-	return conformance.Features(append(policy, conformance.TCP, conformance.Unix, conformance.Sandbox)...)
+	return conformance.Features(append(policy, conformance.TCP, conformance.Unix, conformance.Sandbox, conformance.Transparent)...)
 }
 
 func start(e Entry, c conformance.Config, faults refproxy.Faults) (*conformance.Instance, error) {
@@ -67,10 +67,13 @@ func start(e Entry, c conformance.Config, faults refproxy.Faults) (*conformance.
 	o := refproxy.Options{
 		Allow: c.Allow, Deny: c.Deny, Port: c.Port, SocketPath: c.SocketPath, HeadTimeout: c.HeadTimeout,
 		Bare: e == Bare, NoTCP: e == Unix || e == Sandbox, Faults: faults,
-		Upstream: (*refproxy.Upstream)(c.Upstream), Log: c.Log,
+		Upstream: (*refproxy.Upstream)(c.Upstream), Log: c.Log, Transparent: c.Transparent,
 	}
 	if e == Unix && o.SocketPath == "" {
 		o.SocketPath = filepath.Join(c.Dir, "s")
+	}
+	if e == Unix && c.Transparent {
+		return nil, errors.New("mutant: this entry has no sandbox")
 	}
 	if e == Sandbox && c.SocketPath != "" {
 		return nil, errors.New("mutant: this entry has no socket")

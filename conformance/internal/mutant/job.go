@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"github.com/sallyport-dev/sallyport/conformance"
+	"github.com/sallyport-dev/sallyport/conformance/internal/probe"
 	"github.com/sallyport-dev/sallyport/conformance/internal/refproxy"
 )
 
@@ -37,11 +38,14 @@ func (m Mutant) entry() Entry {
 	return m.Entry
 }
 
-// Jobs are the distinct mutants of the table.
+// Jobs are the distinct mutants of the table that this kernel can show.
 func Jobs() []Job {
 	var out []Job
 	at := map[string]int{}
 	for _, m := range Table() {
+		if !probe.Shows(m.Check) {
+			continue
+		}
 		j := Job{Fault: m.Fault, Entry: m.entry()}
 		i, ok := at[j.Name()]
 		if !ok {
@@ -120,7 +124,7 @@ func Failing(j Job, r *conformance.Report) (failing map[string]string, problems 
 // Survived are the rows of the table for this mutant whose check did not fail, or by another kind of evidence.
 func Survived(j Job, failing map[string]string) (out []string) {
 	for _, m := range Table() {
-		if m.Fault != j.Fault || m.entry() != j.Entry {
+		if m.Fault != j.Fault || m.entry() != j.Entry || !probe.Shows(m.Check) {
 			continue
 		}
 		switch kind, failed := failing[m.Check]; {
@@ -137,7 +141,9 @@ func Survived(j Job, failing map[string]string) (out []string) {
 func Unexpected(j Job, failing map[string]string) (out []string) {
 	want := Golden()[j.Name()]
 	for id, kind := range want {
-		if got, ok := failing[id]; !ok {
+		if got, ok := failing[id]; !ok && !probe.Shows(id) {
+			continue
+		} else if !ok {
 			out = append(out, fmt.Sprintf("%s: %s passes, want a failure by %s", j.Name(), id, kind))
 		} else if got != kind {
 			out = append(out, fmt.Sprintf("%s: %s fails by %s, want by %s", j.Name(), id, got, kind))

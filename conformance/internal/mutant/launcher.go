@@ -19,8 +19,8 @@ const Launcher Entry = "launcher"
 
 // launch starts the program that c asks for, or else the reference proxy as one.
 func launch(ctx context.Context, c conformance.Config, faults refproxy.Faults) (*conformance.Instance, error) {
-	if c.Upstream != nil || c.SocketPath != "" {
-		return nil, errors.New("mutant: this entry has neither upstreams nor sockets")
+	if c.Upstream != nil || c.SocketPath != "" || c.Transparent {
+		return nil, errors.New("mutant: this entry has neither upstreams nor sockets nor sandboxes")
 	}
 	if c.Child == nil {
 		own, err := conformance.ChildOf(c)

@@ -34,13 +34,14 @@ var (
 	answers = []string{"CONNECT-*", "DENY-*", "HOST-00[13]*", "PORT-001*", "HEAD-001*", "ADDR-01[0-3]*"}
 	relays  = []string{"CONNECT-*", "DENY-00[1-5]*", "RELAY-*", "LIMIT-004*", "LIFE-00[4-7]*", "BRIDGE-008.*", "HOST-001*"}
 	lives   = []string{"CONNECT-*", "DENY-00*", "RELAY-00[347]*", "LIFE-*", "BRIDGE-*", "ADDR-016*", "PORT-001*"}
-	sandbox = []string{"CONNECT-001*", "SANDBOX-*"}
+	sandbox = []string{"CONNECT-001*", "SANDBOX-0[01]*", "SANDBOX-02[0-2]*"}
+	doors   = []string{"CONNECT-001*", "SANDBOX-00*", "SANDBOX-011*", "SANDBOX-02[3-9]*", "SANDBOX-03*"}
 )
 
 // Table returns the matrix.
 func Table() []Mutant {
 	return slices.Concat(broadMutants(), policyMutants(), parserMutants(), headMutants(), answerMutants(), relayMutants(),
-		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), unclaimedMutants(), upstreamMutants(), launcherMutants())
+		limitMutants(), lifeMutants(), bridgeMutants(), sandboxMutants(), transparentMutants(), doorMutants(), unclaimedMutants(), upstreamMutants(), launcherMutants())
 }
 
 func rows(areas []string, all ...Mutant) []Mutant {
@@ -278,7 +279,6 @@ func sandboxMutants() []Mutant {
 		Mutant{Fault: NetworkKept, Check: "SANDBOX-006.dns", Kind: oracle.Sandbox},
 		Mutant{Fault: NetworkKept, Check: "SANDBOX-007.ipv6", Kind: oracle.Sandbox},
 		Mutant{Fault: NetworkKept, Check: "SANDBOX-008.host-loopback", Kind: oracle.Sandbox},
-		Mutant{Fault: NetworkKept, Check: "SANDBOX-009.abstract-sockets", Kind: oracle.Sandbox},
 		Mutant{Fault: CapabilitiesKept, Check: "SANDBOX-010.raw-sockets", Kind: oracle.Sandbox},
 		Mutant{Fault: CapabilitiesKept, Check: "SANDBOX-010.configure", Kind: oracle.Sandbox},
 		Mutant{Fault: NetworkKept, Check: "SANDBOX-011.nested", Kind: oracle.Sandbox},
@@ -294,7 +294,6 @@ func sandboxMutants() []Mutant {
 		Mutant{Fault: OutputLost, Check: "SANDBOX-018.streams", Kind: oracle.Process},
 		Mutant{Fault: DoorLate, Check: "SANDBOX-019.first-request", Kind: oracle.Sandbox},
 		Mutant{Fault: ChildLeft, Check: "SANDBOX-020.processes", Kind: oracle.Process},
-		Mutant{Fault: NetworkKept, Check: "SANDBOX-009.abstract-datagrams", Kind: oracle.Sandbox},
 		Mutant{Fault: HostVariablesWin, Check: "SANDBOX-021.host-variables", Kind: oracle.Sandbox},
 		Mutant{Fault: VariablesOnly, Check: "SANDBOX-004.tcp", Kind: oracle.Sandbox},
 		Mutant{Fault: ResolvesOnHost, Check: "SANDBOX-006.dns", Kind: oracle.Sandbox},

@@ -50,6 +50,9 @@ func (t *Template) values(c conformance.Config, fixed bool) (map[string]string, 
 	if c.Child != nil {
 		return nil, errors.New("outside: a command line launches nothing but itself")
 	}
+	if c.Transparent {
+		return nil, errors.New("outside: a command line has no word for a transparent sandbox")
+	}
 	if len(c.Deny) > 0 && !t.Uses(Deny, DenyFile) && !fixed {
 		return nil, errors.New("outside: the policy has deny lines, and the command line has neither {deny} nor {denyfile}")
 	}

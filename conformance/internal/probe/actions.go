@@ -32,7 +32,10 @@ func act(a Action) Result {
 	case "unshare":
 		return tryUnshare(a)
 	}
-	return Result{Detail: "unknown action"}
+	if r, ok := direct(a); ok {
+		return r
+	}
+	return tryDoor(a)
 }
 
 func failed(err error) Result { return Result{Detail: err.Error()} }

@@ -57,7 +57,12 @@ func servePipe(in io.Reader, out io.Writer) error {
 	if err != nil {
 		return writeFrame(out, frameFail, []byte(err.Error()))
 	}
-	conn, err := net.DialTimeout("tcp", addr, 10*time.Second)
+	return carryPipe(in, out, authorization, func() (net.Conn, error) { return net.DialTimeout("tcp", addr, 10*time.Second) })
+}
+
+// carryPipe carries the connection that dial makes.
+func carryPipe(in io.Reader, out io.Writer, authorization string, dial func() (net.Conn, error)) error {
+	conn, err := dial()
 	if err != nil {
 		return writeFrame(out, frameFail, []byte(err.Error()))
 	}

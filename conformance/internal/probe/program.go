@@ -30,6 +30,9 @@ const (
 	OpSignal = "signal" // kills itself with the signal number of the third argument
 	OpLinger = "linger" // starts a child in a session of its own that keeps standard output open, then exits
 	OpHold   = "hold"   // writes a line and waits for its death, whatever becomes of standard input
+	OpServe  = "serve"  // listens wherever it can, see Served; the third argument is a directory
+	OpVictim = "victim" // is what others try to get at, see Victim; the third argument is its secret
+	OpFamily = "family" // starts a child as linger does, then holds
 	OpCopy   = "copy"   // copies standard input to standard output
 )
 
@@ -51,6 +54,10 @@ func run(op string, args []string) int {
 	switch op {
 	case OpPipe:
 		err = servePipe(os.Stdin, os.Stdout)
+	case OpDirect:
+		err = serveDirect(arg)
+	case OpTalk:
+		err = talk(os.Stdin, os.Stdout)
 	case OpReport:
 		err = report(arg)
 	case OpLater:
@@ -69,6 +76,15 @@ func run(op string, args []string) int {
 			os.NewFile(3, "the one who waits").Close()
 		}
 		block()
+	case OpServe:
+		err = serveOthers(arg)
+	case OpVictim:
+		err = beVictim(arg)
+	case OpFamily:
+		if err = linger(); err == nil {
+			fmt.Println("holding")
+			block()
+		}
 	case OpCopy:
 		_, err = io.Copy(os.Stdout, os.Stdin)
 	default:
@@ -109,13 +125,23 @@ func linger() error {
 
 // Action is one thing the probe tries inside the sandbox.
 type Action struct {
-	// Do is "dial", "send", "lookup", "proxy", "raw", "configure" or "unshare".
+	// Do is "dial", "send", "lookup", "proxy", "raw", "configure", "unshare", or one of doors_linux.go and
+	// transparent.go.
 	Do string `json:"do"`
 	// Network and Address are for dial and send; Address is the name for lookup, the target for proxy.
 	Network string `json:"network,omitempty"`
 	Address string `json:"address,omitempty"`
+	// Ask is the question of query, whose Address is a resolver's; All are what together does at the same time.
+	Ask *Ask     `json:"ask,omitempty"`
+	All []Action `json:"all,omitempty"`
 	// Timeout bounds the attempt, in milliseconds.
 	Timeout int `json:"timeout"`
+	// Text is what the witness outside is to receive, or what only it can have told.
+	Text string `json:"text,omitempty"`
+	// Apart: the attempt may end the process that makes it, and is made by a child.
+	Apart bool `json:"apart,omitempty"`
+	// Inner is for unshare: what is tried in the new namespaces, "" for dial.
+	Inner string `json:"inner,omitempty"`
 }
 
 // Result is what came of an action.
@@ -125,6 +151,13 @@ type Result struct {
 	Done bool `json:"done"`
 	// Status is the proxy's answer to the action proxy.
 	Status int `json:"status,omitempty"`
+	// End is how carry, listen, datagram and query ended; Said what carry and listen received, from At.
+	End  string `json:"end,omitempty"`
+	Said string `json:"said,omitempty"`
+	At   string `json:"at,omitempty"`
+	// Reply is the answer to query, All are the results of together.
+	Reply *Reply   `json:"reply,omitempty"`
+	All   []Result `json:"all,omitempty"`
 	// Detail is for people only.
 	Detail string `json:"detail,omitempty"`
 	// Millis is how long it took.
@@ -159,13 +192,26 @@ func report(arg string) error {
 			r.Interfaces = append(r.Interfaces, i.Name)
 		}
 	}
-	for _, a := range actions {
-		begin := time.Now()
-		res := act(a)
-		res.Action, res.Millis = a, time.Since(begin).Milliseconds()
-		r.Results = append(r.Results, res)
+	for len(actions) > 0 {
+		n := 1
+		for n < len(actions) && actions[0].Apart && actions[n].Apart {
+			n++
+		}
+		r.Results = append(r.Results, results(actions[:n])...)
+		actions = actions[n:]
 	}
 	return json.NewEncoder(os.Stdout).Encode(r)
+}
+
+// results tries actions that are all to be apart, or just one that is not.
+func results(actions []Action) []Result {
+	if actions[0].Apart {
+		return apart(actions)
+	}
+	begin := time.Now()
+	res := act(actions[0])
+	res.Action, res.Millis = actions[0], time.Since(begin).Milliseconds()
+	return []Result{res}
 }
 
 // ProxyFromEnv returns the address of the proxy the environment names, and the value of the field

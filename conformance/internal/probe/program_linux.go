@@ -5,7 +5,6 @@ package probe
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -158,25 +157,4 @@ func tryConfigure() Result {
 		return failed(syscall.Errno(-code))
 	}
 	return Result{Done: true, Detail: "an address was added"}
-}
-
-// tryUnshare makes a further user namespace, in which a program has every capability again, and tries to
-// dial from there: it may be possible to make one, but it leads nowhere.
-func tryUnshare(a Action) Result {
-	self, err := os.Executable()
-	if err != nil {
-		return failed(err)
-	}
-	inner, _ := json.Marshal([]Action{{Do: "dial", Network: a.Network, Address: a.Address, Timeout: a.Timeout}})
-	cmd := exec.Command(self, Argument, OpReport, string(inner))
-	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWUSER}
-	out, err := cmd.Output()
-	if err != nil {
-		return failed(err)
-	}
-	var r Report
-	if err := json.Unmarshal(out, &r); err != nil || len(r.Results) != 1 {
-		return failed(errors.Join(err, errors.New("no result")))
-	}
-	return r.Results[0]
 }

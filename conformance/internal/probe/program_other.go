@@ -28,4 +28,16 @@ func tryRaw() Result { return failed(errors.ErrUnsupported) }
 
 func tryConfigure() Result { return failed(errors.ErrUnsupported) }
 
+func tryDoor(a Action) Result {
+	if a.Do == "page" {
+		return tryPage(a)
+	}
+	return failed(errors.ErrUnsupported)
+}
+
+// isHere: there is none of them here.
+func isHere(door) bool { return false }
+
+func beVictim(string) error { return errors.ErrUnsupported }
+
 func tryUnshare(Action) Result { return failed(errors.ErrUnsupported) }

@@ -19,3 +19,6 @@ func (p *Proxy) Command(context.Context, string, Launch) (*exec.Cmd, error) {
 
 // serveNames is a fault of sandboxes, of which there are none here.
 func (p *Proxy) serveNames(string) (net.Listener, error) { return nil, errors.ErrUnsupported }
+
+// capture is part of sandboxes too.
+type capture struct{}

@@ -42,6 +42,8 @@ type Options struct {
 	HeadTimeout time.Duration
 	// Upstream is the proxy to go through, nil for none.
 	Upstream *Upstream
+	// Transparent makes the sandboxes capture what goes past the proxy.
+	Transparent bool
 	// Log gets what the proxy says, which is nothing without a fault.
 	Log    io.Writer
 	Faults Faults
@@ -125,7 +127,8 @@ func (p *Proxy) serve(c net.Conn) {
 			return // nothing to answer to
 		}
 		if status == 200 {
-			req.trusted = p.o.Faults.Has(TrustsAfterRefusal) && trusted || p.o.Faults.Has(SocketUnfiltered) && p.bySocket(c)
+			req.trusted = p.o.Faults.Has(TrustsAfterRefusal) && trusted || p.o.Faults.Has(SocketUnfiltered) && p.bySocket(c) ||
+				p.o.Faults.Has(CapturedUnfiltered) && c.LocalAddr().Network() == "unix"
 			status = p.handle(c, br, req)
 		}
 		if status == 0 {
@@ -164,6 +167,10 @@ func (p *Proxy) headTimeout() time.Duration {
 // connection has been used up.
 func (p *Proxy) handle(c net.Conn, br *bufio.Reader, req *request) int {
 	f := p.o.Faults
+	if f.Has(PagesServed) && req.method == "GET" && req.target == "/metrics" {
+		io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\ntunnels 0")
+		return 0
+	}
 	if req.method != "CONNECT" {
 		return p.plain(req)
 	}

@@ -86,8 +86,8 @@ func Start(o Options) (*Proxy, error) {
 
 // bare refuses what a proxy that only knows names cannot do.
 func bare(o Options) error {
-	if len(o.Deny) > 0 || o.SocketPath != "" || o.Upstream != nil {
-		return errors.New("refproxy: neither deny lines nor sockets nor upstreams")
+	if len(o.Deny) > 0 || o.SocketPath != "" || o.Upstream != nil || o.Transparent {
+		return errors.New("refproxy: neither deny lines nor sockets nor upstreams nor transparent sandboxes")
 	}
 	for _, line := range o.Allow {
 		if strings.ContainsAny(line, "*:/[") || net.ParseIP(line) != nil {

@@ -33,6 +33,7 @@ type World struct {
 	mu       sync.Mutex
 	takes    map[netip.AddrPort]*Take // guarded by mu
 	upstream *Upstream                // guarded by mu; nil until somebody wants one
+	crowd    []Stranger               // guarded by mu
 }
 
 // Open starts a world. There is one per process at a time; Close it before the next.
@@ -114,7 +115,9 @@ func (w *World) serve(c *fixtures.Conn) {
 	t := w.takes[local]
 	w.mu.Unlock()
 	if t == nil {
-		fixtures.Echo().Serve(c)
+		if w.introduce(c) {
+			fixtures.Echo().Serve(c)
+		}
 		return
 	}
 	select {

@@ -60,6 +60,7 @@ func run(ctx context.Context, args []string) error {
 		return err
 	}
 	tree.tmp = tmp
+	defer tree.engine.stop() // before its directory goes
 	r := newReport(os.Stdout, os.Getenv("CI") == "true")
 	r.runAll(ctx, steps)
 	return r.finish()

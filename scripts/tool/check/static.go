@@ -32,7 +32,7 @@ func allSteps(t *tree) []step {
 		{group: static, name: "actionlint", about: "the workflows of .github", tools: []string{"shellcheck"}, run: t.actionlint},
 		{group: static, name: "vet", about: "go vet, every module", run: t.vet},
 		{group: static, name: "staticcheck", about: staticcheck, run: t.staticcheck},
-		{group: static, name: "cross", about: "build and vet for darwin and windows", run: t.cross},
+		{group: static, name: "cross", about: "build and vet for darwin, windows and other kinds of Linux", run: t.cross},
 		{group: static, name: "rehearse", about: "release rehearsal: a stranger's program against the packed modules",
 			tools: []string{"bwrap", "curl"}, run: t.rehearse},
 	}
@@ -107,7 +107,7 @@ func (t *tree) cross(ctx context.Context, o *output) error {
 	// The backends and the scripts drive a Linux sandbox and belong to no importer.
 	patterns = withoutPrefix(patterns, "./conformance/backends")
 	var errs []error
-	for _, target := range [][2]string{{"darwin", "arm64"}, {"windows", "amd64"}} {
+	for _, target := range [][2]string{{"darwin", "arm64"}, {"windows", "amd64"}, {"linux", "arm64"}, {"linux", "386"}} {
 		env := []string{"GOOS=" + target[0], "GOARCH=" + target[1], "CGO_ENABLED=0"}
 		for _, verb := range []string{"build", "vet"} {
 			if err := t.doEnv(ctx, o.w, env, "go", append([]string{verb}, patterns...)...); err != nil {

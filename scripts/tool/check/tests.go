@@ -18,9 +18,10 @@ import (
 )
 
 const (
-	backendsDir = "./conformance/backends"
-	e2eDir      = "./scripts/e2e"
-	mutantDir   = "./conformance/internal/mutant"
+	backendsDir   = "./conformance/backends"
+	e2eDir        = "./scripts/e2e"
+	containersDir = "./scripts/e2e/containers"
+	mutantDir     = "./conformance/internal/mutant"
 )
 
 // testSteps lists the checks that run the code. The suite and the end-to-end tests spend most of their time waiting,
@@ -38,13 +39,36 @@ func testSteps(t *tree) []step {
 		steps = append(steps, step{name: "e2e:user", about: "the same as an ordinary user",
 			tools: e2eTools, group: ends, run: t.e2eAsUser})
 	}
-	return steps
+	return append(steps, step{name: "e2e:containers", about: "containers without a network, and the proxy as one",
+		tools: []string{"docker"}, group: ends, run: t.e2eContainers})
+}
+
+// containers sees to it that a Docker engine answers.
+func (t *tree) containers(ctx context.Context) error {
+	dir, err := os.MkdirTemp(t.tmp, "docker-")
+	if err != nil {
+		return err
+	}
+	return t.engine.use(ctx, dir)
+}
+
+// e2eContainers needs no second run as somebody else: who may use Docker is root.
+func (t *tree) e2eContainers(ctx context.Context, o *output) error {
+	if err := t.containers(ctx); err != nil {
+		o.skip("e2e:containers", err.Error())
+		return nil
+	}
+	return t.goTest(ctx, o, "-count=1", "-timeout=5m", containersDir)
 }
 
 var e2eTools = []string{"bwrap", "curl", "wget", "git", "python3", "node", "setpriv"}
 
 // unit runs the tests of every module but those that are steps of their own.
 func (t *tree) unit(ctx context.Context, o *output) error {
+	// Without an engine the tests of fixtures/containers skip themselves, and say so.
+	if err := t.containers(ctx); err != nil {
+		fmt.Fprintln(o.w, err)
+	}
 	all, err := t.lines(ctx, "go", append([]string{"list"}, t.patterns(everyModule)...)...)
 	if err != nil {
 		return err
@@ -55,7 +79,7 @@ func (t *tree) unit(ctx context.Context, o *output) error {
 	}
 	args := append(raceFlag(o), "-shuffle=on", "-timeout=5m")
 	for _, p := range all {
-		if d := "./" + shortPackage(p); !slices.Contains(apart, p) && d != e2eDir && d != mutantDir {
+		if d := "./" + shortPackage(p); !slices.Contains(apart, p) && !strings.HasPrefix(d, e2eDir) && d != mutantDir {
 			args = append(args, p)
 		}
 	}
@@ -103,6 +127,12 @@ func backendSteps(t *tree) []step {
 		name := strings.TrimPrefix("./"+shortPackage(p), backendsDir+"/")
 		s := step{name: "conformance:" + name, about: "the conformance suite against " + name, group: suites,
 			run: func(ctx context.Context, o *output) error {
+				if name == containerSuite {
+					if err := t.containers(ctx); err != nil {
+						o.skip("conformance:"+name, err.Error())
+						return nil
+					}
+				}
 				args := []string{"-count=1", "-timeout=8m", p}
 				if !slices.Contains(longSuites, name) {
 					args = append(raceFlag(o), args...)
@@ -120,7 +150,10 @@ func backendSteps(t *tree) []step {
 
 // longSuites begin first, so that none of them is left to run alone at the end: every request of theirs is a process in
 // a sandbox.
-var longSuites = []string{"bwrap", "userns"}
+var longSuites = []string{"bwrap", "userns", containerSuite}
+
+// containerSuite makes a container for every question.
+const containerSuite = "container"
 
 var fuzzTarget = regexp.MustCompile(`(?m)^func (Fuzz\w+)\(\w+ \*testing\.F\)`)
 
@@ -183,15 +216,20 @@ func (t *tree) e2e(ctx context.Context, o *output, home string, prefix ...string
 	if err := t.do(ctx, o.w, "go", "test", "-c", "-o", binary, e2eDir); err != nil {
 		return err
 	}
-	sallyport := filepath.Join(home, "sallyport")
-	if err := t.do(ctx, o.w, "go", "build", "-o", sallyport, "./bridge/cmd/sallyport"); err != nil {
+	binaries := filepath.Join(home, "bin")
+	err := os.Mkdir(binaries, 0o755)
+	if err == nil {
+		err = t.doEnv(ctx, o.w, []string{"CGO_ENABLED=0"}, "go", "build", "-o", binaries,
+			"./bridge/cmd/sallyport", "./conformance/cmd/egressconform", e2eDir+"/visitor")
+	}
+	if err != nil {
 		return err
 	}
 	args := []string{"tool", "test2json", "-p", "github.com/sallyport-dev/sallyport/scripts/e2e", "-t"}
 	args = append(append(args, prefix...), binary, "-test.v=test2json", "-test.timeout=8m")
 	c := t.command(ctx, "go", args...)
 	c.Dir = home
-	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARY="+sallyport, "TMPDIR="+home)
+	c.Env = append(os.Environ(), "SALLYPORT_E2E_BINARIES="+binaries, "TMPDIR="+home)
 	return t.consume(o, c)
 }
 

@@ -21,6 +21,7 @@ type tree struct {
 	root    string
 	modules []string // directories of go.work relative to root: "proxycore", "conformance/backends", …
 	tmp     string   // for what the steps build; gone at the end
+	engine  engine   // for the steps that run containers
 }
 
 // findTree asks the go command for the modules of the workspace, so that a new module is checked without being told.

@@ -16,7 +16,15 @@ import (
 
 // compiledIn are the modules of which packages may be compiled into a program that imports proxycore and bridge.
 // README.md promises this list.
-var compiledIn = []string{"github.com/creack/pty", "golang.org/x/net", "golang.org/x/sys", "golang.org/x/text"}
+var compiledIn = []string{
+	"github.com/creack/pty", "golang.org/x/net", "golang.org/x/sync", "golang.org/x/sys", "golang.org/x/text",
+	// What transparent sandboxes are made with: routes, and a redirect where a policy admits every port.
+	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/socket",
+	"github.com/vishvananda/netlink", "github.com/vishvananda/netns",
+}
+
+// required are the modules that its go.mod names besides, of which nothing is compiled: tests of those above need them.
+var required = []string{"github.com/google/go-cmp"}
 
 // inGraph are the modules that may be named besides in such a program's module graph: what the command of bridge needs,
 // and what go.mod files of those above name.
@@ -107,9 +115,9 @@ func (r *rehearsal) company(ctx context.Context, dir string) error {
 	if err := json.Unmarshal([]byte(text), &gomod); err != nil {
 		return fmt.Errorf("read go.mod: %w", err)
 	}
-	var required []string
+	var named []string
 	for _, m := range gomod.Require {
-		required = append(required, m.Path)
+		named = append(named, m.Path)
 	}
 	compiled, err := r.do(ctx, dir, "go", "list", "-deps", "-f", "{{with .Module}}{{.Path}}{{end}}", ".")
 	if err != nil {
@@ -120,9 +128,9 @@ func (r *rehearsal) company(ctx context.Context, dir string) error {
 		return err
 	}
 	return errors.Join(
-		strangers("puts into go.mod", required, compiledIn),
+		strangers("puts into go.mod", named, slices.Concat(compiledIn, required)),
 		strangers("compiles", strings.Fields(compiled), compiledIn),
-		strangers("puts into the module graph", strings.Fields(graph), slices.Concat(compiledIn, inGraph)),
+		strangers("puts into the module graph", strings.Fields(graph), slices.Concat(compiledIn, required, inGraph)),
 	)
 }
 
@@ -138,7 +146,7 @@ func strangers(how string, modules, welcome []string) error {
 	if len(found) == 0 {
 		return nil
 	}
-	return fmt.Errorf("importing proxycore and bridge %s %s, which compiledIn and inGraph of scripts/tool/rehearse do not list",
+	return fmt.Errorf("importing proxycore and bridge %s %s, which compiledIn, required and inGraph of scripts/tool/rehearse do not list",
 		how, strings.Join(found, ", "))
 }
 

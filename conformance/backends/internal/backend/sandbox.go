@@ -22,7 +22,8 @@ func Sandboxed(ctx context.Context, c conformance.Config, mode bridge.Mode) (*co
 	if c.SocketPath != "" {
 		return nil, errors.New("backends: the sandbox is entered by listener handoff, there is no unix socket")
 	}
-	c.Port = -1
+	transparent := c.Transparent
+	c.Port, c.Transparent = -1, false
 	b, err := Chaining(c)
 	if err != nil {
 		return nil, err
@@ -33,13 +34,13 @@ func Sandboxed(ctx context.Context, c conformance.Config, mode bridge.Mode) (*co
 	}
 	i := Instance(h)
 	i.Launch = func(ctx context.Context, l conformance.LaunchConfig) (*exec.Cmd, error) {
-		return launch(ctx, h, mode, l)
+		return launch(ctx, h, bridge.Sandbox{Mode: mode, Name: "suite", Transparent: transparent}, l)
 	}
 	return i, nil
 }
 
-func launch(ctx context.Context, h *proxycore.Handle, mode bridge.Mode, l conformance.LaunchConfig) (*exec.Cmd, error) {
-	cmd, err := bridge.Sandbox{Mode: mode, Name: "suite"}.Command(ctx, h, l.Path, l.Args...)
+func launch(ctx context.Context, h *proxycore.Handle, s bridge.Sandbox, l conformance.LaunchConfig) (*exec.Cmd, error) {
+	cmd, err := s.Command(ctx, h, l.Path, l.Args...)
 	if err != nil {
 		return nil, err
 	}
