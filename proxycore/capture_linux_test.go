@@ -81,7 +81,7 @@ func TestCapturedPortsAreNotTheHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.local.addrs[public] = true // as if an interface had it
+	s.local.addrs = map[netip.Addr]bool{public: true} // as if an interface had it
 	if _, err := s.capture(i.sockets, Listening{}); err != nil {
 		t.Fatal(err)
 	}
