@@ -131,10 +131,7 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 
 // connect begins a connection.
 func connect(to netip.AddrPort) (*sock, error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
-	if to.Addr().Unmap().Is4() {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().Unmap().As4()}
-	}
+	family, sa := sockaddr(to)
 	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
@@ -157,8 +154,8 @@ func connect(to netip.AddrPort) (*sock, error) {
 func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.blocked {
-		return nil
+	if !c.waits {
+		return nil // it was made at once, so the loop was not asked to say when
 	}
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -171,15 +168,32 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 		c.change.Broadcast()
 	})
 	defer stop()
-	for c.blocked {
+	_, sa := sockaddr(c.remote)
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.change.Wait()
+		if c.blocked {
+			c.change.Wait()
+			continue
+		}
+		// What the loop has heard may have been meant for a connection that had the
+		// descriptor before, so the kernel has the word: asked again, it says how it went.
+		switch err := unix.Connect(c.fd, sa); err {
+		case unix.EALREADY, unix.EINTR:
+			c.blocked = true
+		case nil, unix.EISCONN:
+			return nil
+		default:
+			return os.NewSyscallError("connect", err)
+		}
 	}
-	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && code != 0 {
-		err = unix.Errno(code)
+}
+
+// sockaddr is to, and its family, as the kernel wants them.
+func sockaddr(to netip.AddrPort) (family int, sa unix.Sockaddr) {
+	if to.Addr().Unmap().Is4() {
+		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().Unmap().As4()}
 	}
-	return os.NewSyscallError("connect", err)
+	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 }
