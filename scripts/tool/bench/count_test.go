@@ -185,7 +185,7 @@ func TestReport(t *testing.T) {
 		d.add("setup 32 CPU µs", "built-in", v)
 	}
 	d.add("setup 256 CPU µs", "built-in", 95)
-	d.Filter = []filterResult{{Patterns: 10, Hit: 1}, {Patterns: 100, Hit: 2}}
+	d.Filter = []filterResult{{Patterns: 10, Recent: decisions{Name: 1}}, {Patterns: 100, Recent: decisions{Name: 2}}}
 	got := d.markdown(false)
 	for _, want := range []string{"| built-in | 90 | 95 |", "≤ 1.25 × | 1.29 | **missed**"} {
 		if !strings.Contains(got, want) {

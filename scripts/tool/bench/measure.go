@@ -49,8 +49,11 @@ func (d *data) add(figure, who string, v float64) {
 }
 
 // median gives the median of the rounds, and whether there is any.
-func (d *data) median(figure, who string) (float64, bool) {
-	v := slices.Clone(d.Values[figure][who])
+func (d *data) median(figure, who string) (float64, bool) { return median(d.Values[figure][who]) }
+
+// median gives the middle of some values, or of the two in the middle their mean, and whether there is any.
+func median(values []float64) (float64, bool) {
+	v := slices.Clone(values)
 	if len(v) == 0 {
 		return 0, false
 	}

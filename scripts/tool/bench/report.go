@@ -174,7 +174,7 @@ func middle[T any](all []T, size func(T) int, less func(T) float64) []T {
 }
 
 func (d *data) filters() []filterResult {
-	return middle(d.Filter, func(r filterResult) int { return r.Patterns }, func(r filterResult) float64 { return r.Hit + r.Below + r.Miss })
+	return middle(d.Filter, func(r filterResult) int { return r.Patterns }, func(r filterResult) float64 { return r.Recent.mean() })
 }
 
 func (d *data) manies() []manyResult {
@@ -187,7 +187,7 @@ func (d *data) filterTable(b *strings.Builder) {
 	}
 	b.WriteString("\n## The filter\n\n| patterns | load ms | bytes a pattern | admitted by name ns | by wildcard ns | refused ns | decisions /s | allocations |\n|---|---|---|---|---|---|---|---|\n")
 	for _, r := range d.filters() {
-		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %d |\n", r.Patterns, number(r.Load*1000, true), r.PerPattern, r.Hit, r.Below, r.Miss, r.DecisionsPerS, r.Allocations)
+		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n", r.Patterns, number(r.Load*1000, true), r.PerPattern, r.Recent.Name, r.Recent.Wildcard, r.Recent.Refused, r.DecisionsPerS, r.Allocations)
 	}
 }
 

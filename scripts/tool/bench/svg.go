@@ -92,7 +92,7 @@ func (d *data) curves(title, figure string, sizes ...int) panel {
 func (d *data) own() panel {
 	hit, load := curve{name: "filter: ns a decision, by patterns"}, curve{name: "filter: ns to load a pattern"}
 	for _, r := range d.filters() {
-		hit.x, hit.y = append(hit.x, float64(r.Patterns)), append(hit.y, (r.Hit+r.Below+r.Miss)/3)
+		hit.x, hit.y = append(hit.x, float64(r.Patterns)), append(hit.y, r.Recent.mean())
 		load.x, load.y = append(load.x, float64(r.Patterns)), append(load.y, r.Load*1e9/float64(r.Patterns))
 	}
 	start, size := curve{name: "a proxy: µs to start and close, by proxies"}, curve{name: "a proxy: KiB while idle"}
