@@ -100,33 +100,34 @@ func (f *Filter) Decide(t Target) Decision {
 // decide is Decide. The second result is true when a pattern that names
 // localhost, or a name below it, admitted t.
 func (f *Filter) decide(t Target) (d Decision, localhost bool) {
+	labels, ok := t.scan()
 	switch {
-	case !t.valid():
+	case !ok:
 		return Decision{Reason: MalformedRequest}, false
 	case t.Addr.IsValid():
 		return f.decideAddr(t.Addr, t.Port), false
 	case f == nil:
 		return Decision{Reason: HostNotAllowed}, false
 	}
-	if m := f.deny.host(t.Host, t.Port); m.hit != nil {
-		return Decision{Reason: DeniedByRule, Rule: f.deny.pattern(m.hit)}, false
+	if m := f.deny.host(t.Host, labels, t.Port); m.hit {
+		return Decision{Reason: DeniedByRule, Rule: m.rule}, false
 	}
-	m := f.allow.host(t.Host, t.Port)
+	m := f.allow.host(t.Host, labels, t.Port)
 	switch {
-	case m.hit == nil && m.nearest == nil:
+	case m.rule == "":
 		return Decision{Reason: HostNotAllowed}, false
-	case m.hit == nil:
-		return Decision{Reason: PortNotAllowed, Rule: f.allow.pattern(m.nearest)}, false
-	case isMetadataName(t.Host) && m.hit.kind != kindExact:
+	case !m.hit:
+		return Decision{Reason: PortNotAllowed, Rule: m.rule}, false
+	case isMetadataName(t.Host) && !m.exact:
 		return Decision{Reason: AddressNotAllowed}, false
 	case isLocalhost(t.Host):
 		// Any key that matched, but for that of "*", ends in localhost itself.
-		localhost = m.hit.keyLen > 0
+		localhost = m.named
 		if !localhost && !f.admits(netip.AddrFrom4([4]byte{127, 0, 0, 1}), t.Port) && !f.admits(netip.IPv6Loopback(), t.Port) {
 			return Decision{Reason: AddressNotAllowed}, false
 		}
 	}
-	return Decision{Allowed: true, Rule: f.allow.pattern(m.hit)}, localhost
+	return Decision{Allowed: true, Rule: m.rule}, localhost
 }
 
 // DecideAddrs judges a target together with the addresses its name resolved to.
@@ -147,8 +148,8 @@ func (f *Filter) DecideAddrs(t Target, addrs []netip.Addr) Decision {
 			return Decision{Reason: AddressNotAllowed}
 		}
 		a = plain(a)
-		if rule := f.denied(a, t.Port); rule != nil {
-			return Decision{Reason: DeniedByRule, Rule: f.deny.pattern(rule)}
+		if rule := f.denied(a, t.Port); rule != "" {
+			return Decision{Reason: DeniedByRule, Rule: rule}
 		}
 		written := t.Addr == a || localhost && a.IsLoopback()
 		if !written && !f.admits(a, t.Port) {
@@ -164,16 +165,16 @@ func (f *Filter) decideAddr(a netip.Addr, port uint16) Decision {
 	if f == nil {
 		return Decision{Reason: AddressNotAllowed}
 	}
-	if rule := f.denied(a, port); rule != nil {
-		return Decision{Reason: DeniedByRule, Rule: f.deny.pattern(rule)}
+	if rule := f.denied(a, port); rule != "" {
+		return Decision{Reason: DeniedByRule, Rule: rule}
 	}
 	bits, _ := guardBits(a)
 	m := f.allow.addr(a, port, bits)
 	switch {
-	case m.hit != nil:
-		return Decision{Allowed: true, Rule: f.allow.pattern(m.hit)}
-	case m.nearest != nil:
-		return Decision{Reason: PortNotAllowed, Rule: f.allow.pattern(m.nearest)}
+	case m.hit:
+		return Decision{Allowed: true, Rule: m.rule}
+	case m.rule != "":
+		return Decision{Reason: PortNotAllowed, Rule: m.rule}
 	}
 	return Decision{Reason: AddressNotAllowed}
 }
@@ -191,27 +192,37 @@ func (f *Filter) decideOwn(a netip.Addr, port uint16) Decision {
 	return d
 }
 
-// denied returns the deny rule for an address or for one it carries inside.
-func (f *Filter) denied(a netip.Addr, port uint16) *rule {
-	if m := f.deny.addr(a, port, 0); m.hit != nil {
-		return m.hit
+// denied returns the text of the deny rule for an address or for one it carries
+// inside, "" if there is none.
+func (f *Filter) denied(a netip.Addr, port uint16) string {
+	if f.deny.count == 0 {
+		return ""
+	}
+	if m := f.deny.addr(a, port, 0); m.hit {
+		return m.rule
 	}
 	for _, inner := range embedded(a) {
 		if !inner.IsValid() {
 			continue
 		}
-		if m := f.deny.addr(inner, port, 0); m.hit != nil {
-			return m.hit
+		if m := f.deny.addr(inner, port, 0); m.hit {
+			return m.rule
 		}
 	}
-	return f.deny.any(port).hit
+	if m := f.deny.any(port); m.hit {
+		return m.rule
+	}
+	return ""
 }
 
 // admits reports whether an address may be dialled for an allowed name: public
 // ones may, special-purpose ones need a pattern for the address and port.
 func (f *Filter) admits(a netip.Addr, port uint16) bool {
 	bits, special := guardBits(a)
-	return !special || f.allow.addr(a, port, bits).hit != nil
+	if !special {
+		return true
+	}
+	return f.allow.addr(a, port, bits).hit
 }
 
 // Warnings says which allow patterns admit hosts of strangers: wildcards below a

@@ -19,9 +19,9 @@ func (f *Filter) Ports() []PortRange {
 		return nil
 	}
 	named := make(map[PortRange]struct{})
-	for i := range f.allow.rules {
-		for _, r := range f.allow.rules[i].ports() {
-			named[r] = struct{}{}
+	for r := range f.allow.all() {
+		for _, ports := range r.ports() {
+			named[ports] = struct{}{}
 		}
 	}
 	ranges := make([]PortRange, 0, len(named))
@@ -35,7 +35,7 @@ func (f *Filter) Ports() []PortRange {
 var webPorts = []PortRange{{80, 80}, {443, 443}}
 
 // ports gives the ports that r admits.
-func (r *rule) ports() []PortRange {
+func (r rule) ports() []PortRange {
 	if r.portLo == web {
 		return webPorts
 	}
@@ -97,9 +97,9 @@ func (f *Filter) firstPorts(host string) iter.Seq[uint16] {
 			return
 		}
 		// "*" admits localhost where a pattern for its addresses does.
-		for i := range f.allow.rules {
-			for _, p := range f.allow.rules[i].ports() {
-				if f.allow.rules[i].kind == kindAddr && !yield(p.First) {
+		for r := range f.allow.all() {
+			for _, p := range r.ports() {
+				if r.kind == kindAddr && !yield(p.First) {
 					return
 				}
 			}
@@ -108,13 +108,16 @@ func (f *Filter) firstPorts(host string) iter.Seq[uint16] {
 }
 
 // rulesOf yields the rules that match a canonical name with some port.
-func (t *table) rulesOf(name string) iter.Seq[*rule] {
-	return func(yield func(*rule) bool) {
+func (t *table) rulesOf(name string) iter.Seq[rule] {
+	return func(yield func(rule) bool) {
+		if t.count == 0 {
+			return
+		}
 		rest := name
 		for depth := 0; ; depth++ {
-			rules := t.lookup(rest)
-			for i := range rules {
-				if rules[i].matches(depth) && !yield(&rules[i]) {
+			g := t.lookup(rest)
+			for i := range g.len() {
+				if r := g.rule(i); r.matches(depth) && !yield(r) {
 					return
 				}
 			}
@@ -126,8 +129,23 @@ func (t *table) rulesOf(name string) iter.Seq[*rule] {
 	}
 }
 
+// all yields every rule of the table.
+func (t *table) all() iter.Seq[rule] {
+	return func(yield func(rule) bool) {
+		for rest := t.arena; rest != ""; {
+			var g group
+			g, rest = cutGroup(rest)
+			for i := range g.len() {
+				if !yield(g.rule(i)) {
+					return
+				}
+			}
+		}
+	}
+}
+
 // matches reports whether r is about names that many labels below its key.
-func (r *rule) matches(depth int) bool {
+func (r rule) matches(depth int) bool {
 	switch r.kind {
 	case kindExact:
 		return depth == 0

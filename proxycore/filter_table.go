@@ -8,6 +8,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"math"
+	"math/bits"
 	"net/netip"
 	"slices"
 	"strings"
@@ -28,37 +29,6 @@ const (
 // 443 and 80, which no single range can say. No range begins at port 0.
 const web uint16 = 0
 
-// rule is one pattern with one range of ports. At a million rules its size is
-// what a filter costs, so the pattern's text and the key live in one string per
-// table, and overlap whenever the user wrote the key in canonical form.
-type rule struct {
-	off            uint32 // of the text in table.text
-	textLen        uint16
-	keyOff         uint16 // of the key, relative to off
-	keyLen         uint8
-	kind           kind
-	portLo, portHi uint16
-}
-
-// group is where the rules of one key stand in table.rules, and some bits of the
-// key's hash: a slot with others need not be compared, which would cost a look at
-// memory that is in no cache. An empty slot has no rules.
-type group struct {
-	first uint32
-	tagN  uint32 // the tag above, the number of rules in the lower groupBits
-	// The key is here, too, so that it and the rules can be fetched at the same time.
-	keyAt, keyLen uint32
-}
-
-// groupBits are enough for the rules of one key: three kinds with as many disjoint
-// ranges as there are ports.
-const groupBits = 18
-
-func (g group) len() int { return int(g.tagN & (1<<groupBits - 1)) }
-
-// mayBe reports whether the group's key may have that hash.
-func (g group) mayBe(hash uint64) bool { return g.tagN>>groupBits == uint32(hash>>(32+groupBits)) }
-
 // depths is a set of numbers of labels. No name has more than 127.
 type depths [2]uint64
 
@@ -76,73 +46,151 @@ func labels(name string) int {
 // table finds the rules for a host or an address in time that depends on the
 // number of labels only. It is immutable after fill; the zero table matches
 // nothing.
+//
+// With a million keys next to nothing of it is in a cache, and what a decision
+// costs is how often it has to wait for memory before it knows where to look
+// next. Here that is twice, and once for a key that is not there: a word of the
+// index, of which there is one for a few keys so that most of the index stays in
+// a cache, says where the groups of those keys begin; and a [group] is in one
+// place with its key, its rules and the texts of its patterns.
+//
+// The hash is that of Go's own maps, under a seed that each table draws for
+// itself. Neither who writes the patterns nor who asks for names learns the seed,
+// so neither can choose keys that share a word. Equal hashes cost time and nothing
+// else: a group is used only after its whole key was compared.
 type table struct {
-	text  string
-	rules []rule  // sorted by key, kind and port
-	slots []group // open addressing, a power of two, at most half full
+	index []word
+	arena string // the groups, in the order of the index
+	count int    // rules
 	seed  maphash.Seed
 	bits4 uint64           // which prefix lengths IPv4 rules have
 	bits6 [3]uint64        // and IPv6 rules
 	named [kindAddr]depths // how many labels the keys of each kind have
 }
 
+// word is one entry of table.index. Its upper half says where the groups of its
+// keys begin in the arena; they end where those of the next word begin. Each of
+// its keys sets one bit of the lower half.
+type word uint64
+
+// keysPerWord is how many keys share a word of the index on average. With more of
+// them the index is smaller, and more of the names that are not there find the
+// bit of another.
+const keysPerWord = 2
+
+func (w word) begin() uint32 { return uint32(w >> 32) }
+
+// mayHold reports whether one of the word's keys may have that hash.
+func (w word) mayHold(hash uint64) bool { return w&keyBit(hash) != 0 }
+
+// keyBit comes from the low end of the hash, as the place in the index comes from
+// the high one.
+func keyBit(hash uint64) word { return 1 << (hash & 31) }
+
+// place returns where the word of a hash is. The last word is nobody's: it says
+// where the groups end.
+func (t *table) place(hash uint64) int {
+	hi, _ := bits.Mul64(hash, uint64(len(t.index)-1))
+	return int(hi)
+}
+
 // match is what a table says about one host or address.
 type match struct {
-	hit     *rule // the rule that matched, or nil
-	nearest *rule // a rule for the host with other ports, or nil
+	// rule is the text of the rule that matched or, without a hit, of one for the
+	// host with other ports; "" if there is neither.
+	rule  string
+	hit   bool
+	exact bool // the hit is a rule for that very name
+	named bool // the hit is not the rule of "*"
 }
 
 // fill builds the table from compiled patterns, whose order it changes.
 func (t *table) fill(patterns []pattern) error {
+	if len(patterns) == 0 {
+		return nil
+	}
 	t.seed = maphash.MakeSeed()
-	slices.SortFunc(patterns, comparePatterns)
-	patterns = disjoint(patterns)
-	size, groups := 0, 0
-	for i, p := range patterns {
-		size += p.stored()
-		if i == 0 || p.key != patterns[i-1].key {
-			groups++
-		}
+	t.index = make([]word, (len(patterns)+keysPerWord-1)/keysPerWord+1)
+	size := 0
+	for i := range patterns {
+		size += patterns[i].stored()
+		t.note(&patterns[i])
 	}
 	if uint64(size) > math.MaxUint32 {
 		return errors.New("proxycore: policy: the patterns are longer than 4 GiB together; write fewer, wider ones")
 	}
-	t.rules = make([]rule, 0, len(patterns))
-	t.slots = make([]group, tableSize(groups))
-	var text strings.Builder
-	text.Grow(size)
-	for _, p := range patterns {
-		t.rules = append(t.rules, p.rule(&text))
-		t.noteBits(p)
+	var b groupBuilder
+	b.Grow(size)
+	order, ends := t.sort(patterns)
+	from := uint32(0)
+	for i, end := range ends {
+		t.index[i] |= word(b.Len()) << 32
+		t.add(&b, patterns, order[from:end])
+		from = end
 	}
-	t.text = text.String()
-	for i := 0; i < len(t.rules); {
+	t.index[len(ends)] = word(b.Len()) << 32
+	t.arena = b.String()
+	return nil
+}
+
+// sort returns the patterns' numbers in the order of their words in the index, and
+// where in it those of each word end. It sets the bits of the keys.
+func (t *table) sort(patterns []pattern) (order, ends []uint32) {
+	places := make([]uint32, len(patterns))
+	ends = make([]uint32, len(t.index)-1)
+	for i := range patterns {
+		hash := maphash.String(t.seed, patterns[i].key)
+		at := t.place(hash)
+		t.index[at] |= keyBit(hash)
+		places[i] = uint32(at)
+		ends[at]++
+	}
+	sum := uint32(0)
+	for i, n := range ends {
+		ends[i] = sum // where they begin, for now
+		sum += n
+	}
+	order = make([]uint32, len(patterns))
+	for i, at := range places {
+		order[ends[at]] = uint32(i)
+		ends[at]++
+	}
+	return order, ends
+}
+
+// add writes the groups of one word, whose patterns are those with the numbers.
+func (t *table) add(b *groupBuilder, patterns []pattern, numbers []uint32) {
+	if len(numbers) > 1 {
+		slices.SortFunc(numbers, func(i, j uint32) int { return comparePatterns(&patterns[i], &patterns[j]) })
+	}
+	for len(numbers) > 0 {
 		n := 1
-		for i+n < len(t.rules) && patterns[i+n].key == patterns[i].key {
+		for n < len(numbers) && patterns[numbers[n]].key == patterns[numbers[0]].key {
 			n++
 		}
-		t.insert(patterns[i].key, i, n)
-		i += n
+		t.count += b.group(patterns, disjoint(patterns, numbers[:n]))
+		numbers = numbers[n:]
 	}
-	return nil
 }
 
 // comparePatterns orders by key, kind and port, and then as written, so that of
 // two equal patterns the first is the one reported.
-func comparePatterns(a, b pattern) int {
+func comparePatterns(a, b *pattern) int {
 	if c := strings.Compare(a.key, b.key); c != 0 {
 		return c
 	}
 	return cmp.Or(cmp.Compare(a.kind, b.kind), cmp.Compare(a.portLo, b.portLo), cmp.Compare(a.seq, b.seq))
 }
 
-// disjoint drops from sorted patterns what an earlier one of the same key and
-// kind already covers, so that the ranges of a key can be searched by halves.
-func disjoint(sorted []pattern) []pattern {
+// disjoint drops, from the numbers of sorted patterns of one key, those that an
+// earlier one of the same kind already covers, and has the rest begin behind it,
+// so that the ranges of a key can be searched by halves.
+func disjoint(patterns []pattern, sorted []uint32) []uint32 {
 	kept := sorted[:0]
-	for _, p := range sorted {
-		if n := len(kept); n > 0 && kept[n-1].key == p.key && kept[n-1].kind == p.kind {
-			last := kept[n-1]
+	for _, number := range sorted {
+		p := &patterns[number]
+		if n := len(kept); n > 0 && patterns[kept[n-1]].kind == p.kind {
+			last := &patterns[kept[n-1]]
 			switch {
 			case p.portLo == web && last.portLo == web:
 				continue
@@ -152,22 +200,13 @@ func disjoint(sorted []pattern) []pattern {
 				p.portLo = last.portHi + 1
 			}
 		}
-		kept = append(kept, p)
+		kept = append(kept, number)
 	}
 	return kept
 }
 
-// tableSize returns the number of slots for n keys.
-func tableSize(n int) int {
-	size := 1
-	for size < 2*n {
-		size *= 2
-	}
-	return size
-}
-
-// noteBits remembers that a prefix of this length exists, or a name of so many labels.
-func (t *table) noteBits(p pattern) {
+// note remembers that a prefix of this length exists, or a name of so many labels.
+func (t *table) note(p *pattern) {
 	if p.kind != kindAddr {
 		t.named[p.kind].add(labels(p.key))
 		return
@@ -180,76 +219,66 @@ func (t *table) noteBits(p pattern) {
 	}
 }
 
-// insert adds the group of a key that is not in the table yet.
-func (t *table) insert(key string, first, n int) {
-	mask := uint64(len(t.slots) - 1)
+// lookup returns the rules of a key, an empty group if there is none. The table
+// has at least one rule.
+func (t *table) lookup(key string) group {
 	hash := maphash.String(t.seed, key)
-	i := hash & mask
-	for t.slots[i].tagN != 0 {
-		i = (i + 1) & mask
-	}
-	r := &t.rules[first]
-	t.slots[i] = group{uint32(first), uint32(hash>>(32+groupBits))<<groupBits | uint32(n), r.off + uint32(r.keyOff), uint32(r.keyLen)}
-}
-
-// lookup returns the rules of a key, sorted by kind and port.
-func (t *table) lookup(key string) []rule {
-	if len(t.rules) == 0 {
-		return nil
-	}
-	mask := uint64(len(t.slots) - 1)
-	hash := maphash.String(t.seed, key)
-	for i := hash & mask; ; i = (i + 1) & mask {
-		g := t.slots[i]
-		if g.tagN == 0 {
-			return nil
-		}
-		if !g.mayBe(hash) {
-			continue
-		}
-		if t.text[g.keyAt:][:g.keyLen] == key {
-			return t.rules[g.first:][:g.len()]
-		}
-	}
-}
-
-// pattern returns the text of a rule as the user wrote it, "" for nil.
-func (t *table) pattern(r *rule) string {
-	if r == nil {
+	i := t.place(hash)
+	w := t.index[i]
+	if !w.mayHold(hash) {
 		return ""
 	}
-	return t.text[int(r.off) : int(r.off)+int(r.textLen)]
+	for all := t.arena[w.begin():t.index[i+1].begin()]; all != ""; {
+		g, rest := cutGroup(all)
+		if g.key() == key {
+			return g
+		}
+		all = rest
+	}
+	return ""
 }
 
-// host matches a canonical name. The most specific rule wins: the name itself,
-// then its parents one by one, then "*".
-func (t *table) host(name string, port uint16) (m match) {
-	if len(t.rules) == 0 {
+// host matches a canonical name of so many labels. The most specific rule wins:
+// the name itself, then its parents one by one, then "*".
+func (t *table) host(name string, labels int, port uint16) (m match) {
+	if t.count == 0 {
 		return m
 	}
-	rest, left := name, labels(name)
+	rest := name
 	for depth := 0; ; depth++ {
-		if !t.mayName(depth, left-depth) {
+		if !t.mayName(depth, labels-depth) {
 			// No rule that could match has so many labels: the table need not be asked.
-		} else if rules := t.lookup(rest); rules != nil {
+		} else if g := t.lookup(rest); g != "" {
 			switch depth {
 			case 0:
-				m.search(rules, kindExact, port)
+				m.search(g, kindExact, port)
 			case 1:
-				m.search(rules, kindOne, port)
+				m.search(g, kindOne, port)
 				fallthrough
 			default:
-				m.search(rules, kindDeep, port)
+				m.search(g, kindDeep, port)
 			}
-			if m.hit != nil {
+			if m.hit {
+				m.exact, m.named = depth == 0, rest != ""
 				return m
 			}
 		}
 		if rest == "" {
 			return m
 		}
-		_, rest, _ = strings.Cut(rest, ".")
+		rest = parent(rest)
 	}
+}
+
+// parent returns a name without its first label. Labels are short: a call of
+// [strings.Cut] takes longer than most of these loops.
+func parent(name string) string {
+	for i := range len(name) {
+		if name[i] == '.' {
+			return name[i+1:]
+		}
+	}
+	return ""
 }
 
 // mayName reports whether some rule that matches names depth labels below its key
@@ -267,6 +296,9 @@ func (t *table) mayName(depth, n int) bool {
 // addr matches an unmapped address against the prefixes of at least minBits
 // bits, the longest first.
 func (t *table) addr(a netip.Addr, port uint16, minBits int) (m match) {
+	if t.count == 0 {
+		return m
+	}
 	for bits := a.BitLen(); bits >= minBits; bits-- {
 		if !t.hasBits(a, bits) {
 			continue
@@ -276,7 +308,7 @@ func (t *table) addr(a netip.Addr, port uint16, minBits int) (m match) {
 			continue
 		}
 		key := addrKey(p)
-		if m.search(t.lookup(string(key[:])), kindAddr, port); m.hit != nil {
+		if m.search(t.lookup(string(key[:])), kindAddr, port); m.hit {
 			return m
 		}
 	}
@@ -285,7 +317,9 @@ func (t *table) addr(a netip.Addr, port uint16, minBits int) (m match) {
 
 // any matches the pattern "*".
 func (t *table) any(port uint16) (m match) {
-	m.search(t.lookup(""), kindDeep, port)
+	if t.mayName(1, 0) {
+		m.search(t.lookup(""), kindDeep, port)
+	}
 	return m
 }
 
@@ -309,39 +343,4 @@ func addrKey(p netip.Prefix) (key [18]byte) {
 	raw := p.Addr().As16()
 	copy(key[2:], raw[:])
 	return key
-}
-
-// search looks for a port among the rules of one kind in a group. It does
-// nothing once there is a hit.
-func (m *match) search(rules []rule, k kind, port uint16) {
-	first := lowerBound(rules, k, 0)
-	if m.hit != nil || first == len(rules) || rules[first].kind != k {
-		return
-	}
-	if rules[first].portLo == web && (port == 443 || port == 80) {
-		m.hit = &rules[first]
-		return
-	}
-	// The last rule that begins at or below port. For web its portHi, 0, never fits.
-	if i := lowerBound(rules, k, int(port)+1) - 1; i >= first && port <= rules[i].portHi {
-		m.hit = &rules[i]
-		return
-	}
-	if m.nearest == nil {
-		m.nearest = &rules[first]
-	}
-}
-
-// lowerBound returns the index of the first rule that is not before (k, port).
-func lowerBound(rules []rule, k kind, port int) int {
-	lo, hi := 0, len(rules)
-	for lo < hi {
-		mid := int(uint(lo+hi) >> 1)
-		if r := &rules[mid]; r.kind < k || r.kind == k && int(r.portLo) < port {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	return lo
 }

@@ -140,44 +140,83 @@ func hostByte(c byte) bool {
 	return 'a' <= c && c <= 'z' || '0' <= c && c <= '9' || c == '-' || c == '_'
 }
 
+// Classes of bytes in a canonical name.
+const (
+	otherByte = iota
+	labelByte
+	dotByte
+)
+
+// hostBytes has the class of every byte.
+var hostBytes = func() (class [256]uint8) {
+	for c := range class {
+		if hostByte(byte(c)) {
+			class[c] = labelByte
+		}
+	}
+	class['.'] = dotByte
+	return class
+}()
+
 // hostShape returns "" when s has the shape of a canonical name, else what is
 // wrong. It does not look into A-labels or at numeric endings. It allocates nothing.
 func hostShape(s string) string {
+	_, _, problem := scanHost(s)
+	return problem
+}
+
+// scanHost is hostShape. It also returns how many labels s has, and the last one.
+func scanHost(s string) (labels int, last, problem string) {
 	if s == "" {
-		return "the host is empty"
+		return 0, "", "the host is empty"
 	}
 	if len(s) > maxHost {
-		return "the host is longer than 253 characters"
+		return 0, "", "the host is longer than 253 characters"
 	}
 	start := 0
-	for i := 0; i <= len(s); i++ {
-		if i < len(s) && s[i] != '.' {
-			if !hostByte(s[i]) {
-				return "the host has a character other than letters, digits, '-', '_' and '.'"
+	for i := range len(s) {
+		switch hostBytes[s[i]] {
+		case labelByte:
+		case dotByte:
+			if problem := labelShape(s[start:i]); problem != "" {
+				return 0, "", problem
 			}
-			continue
+			labels++
+			start = i + 1
+		default:
+			return 0, "", "the host has a character other than letters, digits, '-', '_' and '.'"
 		}
-		switch {
-		case i == start:
-			return "the host has an empty label (two dots in a row, or a dot at the start)"
-		case i-start > maxLabel:
-			return "the host has a label longer than 63 characters"
-		case s[start] == '-' || s[i-1] == '-':
-			return "the host has a label that begins or ends with a hyphen"
-		}
-		start = i + 1
+	}
+	last = s[start:]
+	return labels + 1, last, labelShape(last)
+}
+
+// labelShape returns what is wrong with the length or the hyphens of a label.
+func labelShape(label string) string {
+	switch {
+	case label == "":
+		return "the host has an empty label (two dots in a row, or a dot at the start)"
+	case len(label) > maxLabel:
+		return "the host has a label longer than 63 characters"
+	case label[0] == '-' || label[len(label)-1] == '-':
+		return "the host has a label that begins or ends with a hyphen"
 	}
 	return ""
 }
 
 // numericEnd reports whether the last label of s is a number, decimal, octal or
 // hexadecimal: what the WHATWG URL standard calls "ends in a number".
-func numericEnd(s string) bool {
-	last := s[strings.LastIndexByte(s, '.')+1:]
-	if hex, ok := strings.CutPrefix(last, "0x"); ok {
+func numericEnd(s string) bool { return isNumber(s[strings.LastIndexByte(s, '.')+1:]) }
+
+// isNumber is numericEnd for one label.
+func isNumber(label string) bool {
+	if label == "" || label[0] < '0' || label[0] > '9' {
+		return false
+	}
+	if hex, ok := strings.CutPrefix(label, "0x"); ok {
 		return strings.Trim(hex, "0123456789abcdef") == ""
 	}
-	return last != "" && strings.Trim(last, "0123456789") == ""
+	return strings.Trim(label, "0123456789") == ""
 }
 
 // legacyIPv4 reads the spellings that inet_aton(3) takes for an IPv4 address:

@@ -256,31 +256,6 @@ func portMistake(host, ports, problem string) *mistake {
 	return m
 }
 
-// stored returns how many bytes of a table's text the pattern needs.
-func (p *pattern) stored() int {
-	if strings.Contains(p.text, p.key) {
-		return len(p.text)
-	}
-	return len(p.text) + len(p.key)
-}
-
-// rule appends the pattern's text, and its key unless that is part of the text,
-// and returns the rule that points to both.
-func (p *pattern) rule(text *strings.Builder) rule {
-	r := rule{
-		off: uint32(text.Len()), textLen: uint16(len(p.text)), keyLen: uint8(len(p.key)),
-		kind: p.kind, portLo: p.portLo, portHi: p.portHi,
-	}
-	text.WriteString(p.text)
-	at := strings.Index(p.text, p.key)
-	if at < 0 {
-		at = len(p.text)
-		text.WriteString(p.key)
-	}
-	r.keyOff = uint16(at)
-	return r
-}
-
 // namesLoopback reports whether the pattern is about this machine's loopback.
 func (p *pattern) namesLoopback() bool {
 	if p.kind == kindAddr {

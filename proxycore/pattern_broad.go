@@ -18,16 +18,18 @@ const (
 // broadWarning says what an allow pattern admits that admits most of the
 // Internet, "" for any other pattern. Some people do mean it.
 func (p *pattern) broadWarning() string {
-	begin := "pattern " + quote(p.text) + " admits every "
 	switch {
 	case p.kind == kindDeep && p.key == "":
-		return begin + "name on " + p.portsInWords() + ": anyone can get one; write out the names you need"
+		return p.admitsEvery() + "name on " + p.portsInWords() + ": anyone can get one; write out the names you need"
 	case p.kind == kindAddr && broad(p.prefix):
-		return begin + "public address of " + p.prefix.String() + " on " + p.portsInWords() +
+		return p.admitsEvery() + "public address of " + p.prefix.String() + " on " + p.portsInWords() +
 			": anyone can get one; write out the addresses you need"
 	}
 	return ""
 }
+
+// admitsEvery begins the sentence.
+func (p *pattern) admitsEvery() string { return "pattern " + quote(p.text) + " admits every " }
 
 // broad reports whether p holds a large part of the public addresses. Prefixes
 // within one special-purpose block hold none.

@@ -42,7 +42,7 @@ func readName(host, tail string, deny bool) (pattern, *mistake) {
 		return p, nil
 	}
 	var wrong *mistake
-	p.warning, wrong = guardSuffix(host+tail, key)
+	p.warning, wrong = guardSuffix(host, tail, key)
 	return p, wrong
 }
 
@@ -148,7 +148,7 @@ var sharedHosts = map[string]bool{
 // registry (com, co.uk) it is an error: it would admit names of strangers only.
 // Below one of the private section of the public suffix list (github.io), or
 // another name where anyone can have one, it is a warning: some people do mean it.
-func guardSuffix(text, base string) (warning string, wrong *mistake) {
+func guardSuffix(host, tail, base string) (warning string, wrong *mistake) {
 	suffix, icann := publicsuffix.PublicSuffix(base)
 	if suffix != base {
 		// A rule such as *.kawasaki.jp makes every name below base a suffix.
@@ -171,7 +171,7 @@ func guardSuffix(text, base string) (warning string, wrong *mistake) {
 		// A single label that is in no list: a private zone such as "internal".
 		return "", nil
 	}
-	return "pattern " + quote(text) + " admits names of strangers: anyone can get a name below " + base + "; write out the names you need", nil
+	return "pattern " + quote(host+tail) + " admits names of strangers: anyone can get a name below " + base + "; write out the names you need", nil
 }
 
 // quote renders a pattern for a message: on one line, bounded, controls escaped.

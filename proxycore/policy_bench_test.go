@@ -5,9 +5,11 @@ package proxycore
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"net/netip"
 	"runtime"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -43,6 +45,53 @@ func BenchmarkDecide(b *testing.B) {
 				b.ReportAllocs()
 				for b.Loop() {
 					f.Decide(t)
+				}
+			})
+		}
+	}
+}
+
+// spreadTargets returns count targets, in random order, among those that
+// manyPatterns(n) is about. They stand behind one another in memory, as a name
+// that was just read stands in a cache: what is not in one is the filter.
+func spreadTargets(b *testing.B, n, count int, format string, digit int) []Target {
+	b.Helper()
+	r := rand.New(rand.NewPCG(1, uint64(n)))
+	var text strings.Builder
+	ends := make([]int, count)
+	for i := range ends {
+		fmt.Fprintf(&text, format, 10*r.IntN(n/10)+digit)
+		ends[i] = text.Len()
+	}
+	list, all, from := make([]Target, count), text.String(), 0
+	for i, end := range ends {
+		list[i] = mustTarget(b, all[from:end])
+		from = end
+	}
+	return list
+}
+
+// BenchmarkDecideSpread asks for names all over the policy, so that at 1,000,000
+// patterns next to nothing that a decision looks at is in a processor's cache.
+func BenchmarkDecideSpread(b *testing.B) {
+	for _, n := range []int{10, 10_000, 1_000_000} {
+		f := mustFilter(b, manyPatterns(n), []string{"**.evil.example", "10.0.0.0/8"})
+		for _, kind := range []struct {
+			name, format string
+			digit        int // the last of the number in the patterns of this kind
+			admitted     bool
+		}{
+			{"name", "host%[1]d.example.net:443", 3, true},
+			{"wildcard", "a.b.c.deep%[1]d.example.org:8080", 1, true},
+			{"refused", "nowhere%[1]d.example.net:443", 0, false},
+		} {
+			b.Run(strconv.Itoa(n)+"/"+kind.name, func(b *testing.B) {
+				targets := spreadTargets(b, n, 1<<18, kind.format, kind.digit)
+				b.ReportAllocs()
+				for i := 0; b.Loop(); i++ {
+					if f.Decide(targets[i%len(targets)]).Allowed != kind.admitted {
+						b.Fatal(targets[i%len(targets)])
+					}
 				}
 			})
 		}

@@ -45,11 +45,12 @@ func FuzzPattern(f *testing.F) {
 		if err := fl.allow.fill([]pattern{p}); err != nil {
 			t.Fatal(err)
 		}
-		if got := fl.allow.pattern(&fl.allow.rules[0]); got != p.text {
-			t.Fatalf("rule text = %q, want %q", got, p.text)
+		got := fl.allow.lookup(p.key)
+		if got.len() != 1 {
+			t.Fatalf("lookup(%q) = %d rules, want the one", p.key, got.len())
 		}
-		if got := fl.allow.lookup(p.key); len(got) != 1 {
-			t.Fatalf("lookup(%q) = %v, want the rule", p.key, got)
+		if r := got.rule(0); r.text != p.text || r.kind != p.kind || r.portLo != p.portLo || r.portHi != p.portHi {
+			t.Fatalf("lookup(%q) = %+v, want %+v", p.key, r, p)
 		}
 	})
 }

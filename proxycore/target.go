@@ -139,14 +139,16 @@ func (t Target) String() string {
 	return t.Host + ":" + strconv.Itoa(int(t.Port))
 }
 
-// valid reports whether t could have come from ParseTarget, so that a target
-// built by hand never slips past a deny pattern by its spelling.
-func (t Target) valid() bool {
-	if t.Port == 0 {
-		return false
+// scan reports whether t could have come from ParseTarget, so that a target
+// built by hand never slips past a deny pattern by its spelling. It also returns
+// how many labels the name has, if it is one.
+func (t *Target) scan() (labels int, ok bool) {
+	switch {
+	case t.Port == 0:
+		return 0, false
+	case t.Addr.IsValid():
+		return 0, t.Host == "" && t.Addr.Zone() == "" && !t.Addr.Is4In6()
 	}
-	if t.Addr.IsValid() {
-		return t.Host == "" && t.Addr.Zone() == "" && !t.Addr.Is4In6()
-	}
-	return hostShape(t.Host) == "" && !numericEnd(t.Host)
+	labels, last, problem := scanHost(t.Host)
+	return labels, problem == "" && !isNumber(last)
 }

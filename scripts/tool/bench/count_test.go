@@ -5,7 +5,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"net/netip"
 	"os"
@@ -87,7 +86,7 @@ func TestSystemCallsPerSetUp(t *testing.T) {
 // startPair starts an origin and the built-in proxy.
 func startPair(t *testing.T) (*bench, *running) {
 	t.Helper()
-	b := &bench{ctx: context.WithoutCancel(t.Context()), data: &data{Values: map[string]map[string][]float64{}}}
+	b := &bench{ctx: context.WithoutCancel(t.Context()), data: newData()}
 	o, err := startRole(b.ctx, "origin")
 	if err != nil {
 		t.Fatal(err)
@@ -170,32 +169,5 @@ func TestIdleTunnels(t *testing.T) {
 				t.Fatalf("%d descriptors after the tunnels, %d before", after.Files, before.Files)
 			}
 		}
-	}
-}
-
-// The reports must cope with whatever was not measured.
-func TestReport(t *testing.T) {
-	t.Parallel()
-	d := &data{Values: map[string]map[string][]float64{}}
-	if got := d.markdown(true); !strings.Contains(got, "# Measured") {
-		t.Errorf("an empty report is %q", got)
-	}
-	d.add("setup 32 CPU µs", "haproxy", 70)
-	for _, v := range []float64{80, 90, 1000} {
-		d.add("setup 32 CPU µs", "built-in", v)
-	}
-	d.add("setup 256 CPU µs", "built-in", 95)
-	d.Filter = []filterResult{{Patterns: 10, Hit: 1}, {Patterns: 100, Hit: 2}}
-	got := d.markdown(false)
-	for _, want := range []string{"| built-in | 90 | 95 |", "≤ 1.25 × | 1.29 | **missed**"} {
-		if !strings.Contains(got, want) {
-			t.Errorf("%q is not in\n%s", want, got)
-		}
-	}
-	if svg := d.plot(); !strings.HasPrefix(svg, "<svg") || strings.Contains(svg, "NaN") || strings.Contains(svg, "Inf") {
-		t.Errorf("the plot is %s", svg)
-	}
-	if _, err := json.Marshal(d); err != nil {
-		t.Error(err)
 	}
 }

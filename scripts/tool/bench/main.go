@@ -10,6 +10,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
 	"net/netip"
@@ -33,44 +34,32 @@ func main() {
 		}
 		return
 	}
-	quick := flag.Bool("quick", false, "about a minute instead of half an hour: fewer rounds, shorter ones, fewer proxies")
-	only := flag.String("only", "", "parts to measure, separated by commas: setup,streams,idle,start,filter,many")
-	repeat := flag.Int("rounds", 0, "rounds of set-ups and streams; 0 leaves it to -quick")
-	out := flag.String("out", "", "directory for the results; nothing but the table on standard output if empty")
-	peers := flag.String("proxies", "", "proxies to measure, separated by commas; all if empty")
-	bin := flag.String("bin", "", "directory with the programs goproxy and sallyport")
-	flag.Parse()
+	o, err := parseOptions(os.Args[1:])
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return
+	case err != nil:
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(2)
+	}
+	if o.render {
+		if err := render(o.out, o.readme); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+		return
+	}
 	ctx, cancel := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer cancel()
-	b := &bench{ctx: ctx, quick: *quick, repeat: *repeat, goproxy: filepath.Join(*bin, "goproxy"), sallyport: filepath.Join(*bin, "sallyport"),
-		data: &data{Values: map[string]map[string][]float64{}}}
-	if *only != "" {
-		b.only = strings.Split(*only, ",")
-	}
-	if *peers != "" {
-		keepKinds(strings.Split(*peers, ","))
-	}
-	if err := b.run(*out); err != nil {
+	b := &bench{ctx: ctx, options: o, goproxy: filepath.Join(o.bin, "goproxy"), sallyport: filepath.Join(o.bin, "sallyport"), data: newData()}
+	if err := b.run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 }
 
-// keepKinds leaves only the named proxies.
-func keepKinds(names []string) {
-	kept := kinds[:0]
-	for _, k := range kinds {
-		for _, name := range names {
-			if k.name == name {
-				kept = append(kept, k)
-			}
-		}
-	}
-	kinds = kept
-}
-
 // run measures what is wanted and writes it down.
-func (b *bench) run(out string) error {
+func (b *bench) run() error {
 	var err error
 	if b.self, err = os.Executable(); err != nil {
 		return fmt.Errorf("bench: %w", err)
@@ -80,6 +69,7 @@ func (b *bench) run(out string) error {
 	}
 	defer os.RemoveAll(b.tmp)
 	b.data.Machine = thisMachine()
+	b.data.Machine.Command = b.command()
 	if b.originRun, err = startRole(b.ctx, "origin"); err != nil {
 		return err
 	}
@@ -95,7 +85,7 @@ func (b *bench) run(out string) error {
 		b.traffic()
 	}
 	if b.wants("idle") {
-		for _, n := range pick(b, []int{1000}, []int{1000, 3000, 9500}) {
+		for _, n := range pick(b.options, idleCounts[:1], idleCounts) {
 			b.idle(n)
 		}
 	}
@@ -107,25 +97,31 @@ func (b *bench) run(out string) error {
 		return fmt.Errorf("bench: stopped: %w", err)
 	}
 	b.data.Machine.Took = time.Since(b.data.Machine.When).Round(time.Second).String()
-	return b.data.write(out, b.quick)
+	if err := b.data.write(b.out, b.readme); err != nil {
+		return err
+	}
+	if n := len(b.data.Failed); n > 0 {
+		return fmt.Errorf("bench: %d measurements failed: %s", n, strings.Join(b.data.Failed, "; "))
+	}
+	return nil
 }
 
 // traffic measures set-ups and streams.
 func (b *bench) traffic() {
 	all, stop, err := b.contenders()
 	if err != nil {
-		b.skip("traffic", err)
+		b.fail("traffic", err)
 		return
 	}
 	defer stop()
 	if b.wants("setup") {
-		for _, n := range pick(b, []int{32}, []int{1, 32, 256}) {
+		for _, n := range pick(b.options, []int{32}, []int{1, 32, 256}) {
 			b.setUps(all, n)
 		}
 	}
 	if b.wants("streams") {
 		for _, direction := range []string{"down", "up"} {
-			for _, n := range pick(b, []int{4}, []int{1, 4, 64}) {
+			for _, n := range pick(b.options, []int{4}, []int{1, 4, 64}) {
 				b.streams(all, direction, n)
 			}
 		}
@@ -134,15 +130,16 @@ func (b *bench) traffic() {
 
 // machine is where the figures come from.
 type machine struct {
-	When   time.Time `json:"when"`
-	Took   string    `json:"took"`
-	CPU    string    `json:"cpu"`
-	Cores  int       `json:"cores"`
-	Kernel string    `json:"kernel"`
-	Go     string    `json:"go"`
-	Commit string    `json:"commit"`
-	Load   string    `json:"load"` // load average at the start
-	Tools  []string  `json:"tools"`
+	Command string    `json:"command"`
+	When    time.Time `json:"when"`
+	Took    string    `json:"took"`
+	CPU     string    `json:"cpu"`
+	Cores   int       `json:"cores"`
+	Kernel  string    `json:"kernel"`
+	Go      string    `json:"go"`
+	Commit  string    `json:"commit"`
+	Load    string    `json:"load"` // load average at the start
+	Tools   []string  `json:"tools"`
 }
 
 // firstLine gives the first line of what a command prints, "" without one.

@@ -7,10 +7,8 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"net/netip"
 	"os"
-	"os/exec"
 	"slices"
 	"strings"
 	"time"
@@ -18,10 +16,8 @@ import (
 
 // bench is one run of everything.
 type bench struct {
+	options
 	ctx       context.Context
-	quick     bool
-	repeat    int
-	only      []string
 	tmp       string
 	goproxy   string // path of the program
 	sallyport string
@@ -33,12 +29,15 @@ type bench struct {
 
 // data is everything that was measured: name of the figure, then of the proxy, then one value a round.
 type data struct {
-	Machine machine                         `json:"machine"`
-	Values  map[string]map[string][]float64 `json:"values"`
-	Filter  []filterResult                  `json:"filter"`
-	Many    []manyResult                    `json:"many"`
-	Skipped []string                        `json:"skipped"`
+	Machine     machine                         `json:"machine"`
+	Values      map[string]map[string][]float64 `json:"values"`
+	Filter      []filterResult                  `json:"filter"`
+	Many        []manyResult                    `json:"many"`
+	Failed      []string                        `json:"failed"`       // what ought to have worked
+	NotMeasured []string                        `json:"not_measured"` // what cannot be measured here, and why
 }
+
+func newData() *data { return &data{Values: map[string]map[string][]float64{}} }
 
 // add notes one value.
 func (d *data) add(figure, who string, v float64) {
@@ -49,8 +48,11 @@ func (d *data) add(figure, who string, v float64) {
 }
 
 // median gives the median of the rounds, and whether there is any.
-func (d *data) median(figure, who string) (float64, bool) {
-	v := slices.Clone(d.Values[figure][who])
+func (d *data) median(figure, who string) (float64, bool) { return median(d.Values[figure][who]) }
+
+// median gives the middle of some values, or of the two in the middle their mean, and whether there is any.
+func median(values []float64) (float64, bool) {
+	v := slices.Clone(values)
 	if len(v) == 0 {
 		return 0, false
 	}
@@ -58,20 +60,16 @@ func (d *data) median(figure, who string) (float64, bool) {
 	return (v[(len(v)-1)/2] + v[len(v)/2]) / 2, true
 }
 
-// wants says whether a part is to be measured.
-func (b *bench) wants(part string) bool { return len(b.only) == 0 || slices.Contains(b.only, part) }
-
-func (b *bench) skip(what string, err error) {
-	b.data.Skipped = append(b.data.Skipped, what+": "+err.Error())
-	fmt.Fprintln(os.Stderr, "bench: skipped:", what+":", err)
+// fail notes a measurement that ought to have worked: the run ends with an error.
+func (b *bench) fail(what string, err error) {
+	b.data.Failed = append(b.data.Failed, what+": "+err.Error())
+	fmt.Fprintln(os.Stderr, "bench: failed:", what+":", err)
 }
 
-// pick is quick in a quick run, and full otherwise.
-func pick[T any](b *bench, quick, full T) T {
-	if b.quick {
-		return quick
-	}
-	return full
+// leave notes what cannot be measured here.
+func (b *bench) leave(what, why string) {
+	b.data.NotMeasured = append(b.data.NotMeasured, what+": "+why)
+	fmt.Fprintln(os.Stderr, "bench: not measured:", what+":", why)
 }
 
 // load runs one client against a proxy and notes what the proxy used meanwhile. inside is "" for a client beside the
@@ -102,7 +100,7 @@ func (b *bench) load(r *running, inside string, args ...string) (clientResult, u
 		if after, err = r.usage(); err != nil {
 			return res, after, err
 		}
-		after.CPU -= before.CPU
+		after.CPU = after.since(before)
 	}
 	if inside == "" {
 		c.stop()
@@ -147,10 +145,10 @@ func (b *bench) contenders() (all []contender, stop func(), err error) {
 			}
 		}
 	}
-	for _, k := range kinds {
+	for _, k := range b.wanted() {
 		r, err := k.start(b.ctx, b)
 		if err != nil {
-			b.skip(k.name, err)
+			b.fail(k.name, err)
 			continue
 		}
 		all = append(all, contender{name: k.name, r: r})
@@ -164,14 +162,6 @@ func (b *bench) contenders() (all []contender, stop func(), err error) {
 	return all, stop, nil
 }
 
-// howOften is the number of rounds of a measurement.
-func (b *bench) howOften(quick, full int) int {
-	if b.repeat > 0 {
-		return b.repeat
-	}
-	return pick(b, quick, full)
-}
-
 // rounds measures every contender in turn, again and again, so that whatever disturbs the machine disturbs them all.
 func (b *bench) rounds(all []contender, n int, measure func(c contender) error) {
 	broken := map[string]bool{}
@@ -182,7 +172,7 @@ func (b *bench) rounds(all []contender, n int, measure func(c contender) error) 
 			}
 			if err := measure(c); err != nil {
 				broken[c.name] = true
-				b.skip(c.name, err)
+				b.fail(c.name, err)
 			}
 		}
 	}
@@ -191,13 +181,13 @@ func (b *bench) rounds(all []contender, n int, measure func(c contender) error) 
 // setUps measures tunnels set up one after the other by so many clients.
 func (b *bench) setUps(all []contender, clients int) {
 	part := fmt.Sprintf("setup %d", clients)
-	warm, run := pick(b, 200*time.Millisecond, 300*time.Millisecond), pick(b, 700*time.Millisecond, 1500*time.Millisecond)
+	warm, run := pick(b.options, 200*time.Millisecond, 300*time.Millisecond), pick(b.options, 700*time.Millisecond, 1500*time.Millisecond)
 	b.rounds(all, b.howOften(1, 5), func(c contender) error {
 		res, u, err := b.load(c.r, c.inside, "-kind", "setup", "-n", fmt.Sprint(clients), "-warm", warm.String(), "-run", run.String())
 		if err != nil {
 			return fmt.Errorf("%s: %w", part, err)
 		}
-		if res.Failed > 0 {
+		if res.Failed > 0 || res.Count == 0 {
 			return fmt.Errorf("%s: %d of %d tunnels failed", part, res.Failed, res.Failed+res.Count)
 		}
 		b.data.add(part+" /s", c.name, float64(res.Count)/res.Seconds)
@@ -213,11 +203,14 @@ func (b *bench) setUps(all []contender, clients int) {
 // streams measures throughput.
 func (b *bench) streams(all []contender, direction string, n int) {
 	part := fmt.Sprintf("%s %d", direction, n)
-	warm, run := pick(b, 200*time.Millisecond, 300*time.Millisecond), pick(b, 700*time.Millisecond, 1500*time.Millisecond)
+	warm, run := pick(b.options, 200*time.Millisecond, 300*time.Millisecond), pick(b.options, 700*time.Millisecond, 1500*time.Millisecond)
 	b.rounds(all, b.howOften(1, 5), func(c contender) error {
 		res, u, err := b.load(c.r, c.inside, "-kind", direction, "-n", fmt.Sprint(n), "-warm", warm.String(), "-run", run.String())
 		if err != nil {
 			return fmt.Errorf("%s: %w", part, err)
+		}
+		if res.Failed > 0 || res.Bytes == 0 {
+			return fmt.Errorf("%s: %d streams failed, %d bytes came through", part, res.Failed, res.Bytes)
 		}
 		b.data.add(part+" Gbit/s", c.name, float64(res.Bytes)*8/1e9/res.Seconds)
 		if c.r != nil {
@@ -227,120 +220,32 @@ func (b *bench) streams(all []contender, direction string, n int) {
 	})
 }
 
-// idle measures what idle tunnels hold, each time in a fresh proxy.
-func (b *bench) idle(count int) {
-	part := fmt.Sprintf("idle %d", count)
-	for range pick(b, 1, 2) {
-		for _, k := range kinds {
-			if err := b.idleOf(k, part, count); err != nil {
-				b.skip(part+" "+k.name, err)
-			}
-		}
-	}
-}
-
-// settle is how long a proxy has to become quiet before its memory is read.
-const settle = 1500 * time.Millisecond
-
-func (b *bench) idleOf(k kind, part string, count int) error {
-	r, err := k.start(b.ctx, b)
-	if err != nil {
-		return err
-	}
-	defer r.stop()
-	// A few tunnels first, for what the proxy allocates once.
-	if _, _, err := b.load(r, "", "-kind", "setup", "-n", "4", "-run", "100ms"); err != nil {
-		return err
-	}
-	time.Sleep(settle)
-	before, err := r.usage()
-	if err != nil {
-		return err
-	}
-	c, err := b.startClient(r, "", "-kind", "hold", "-n", fmt.Sprint(count), "-from", "127.0.0.77")
-	if err != nil {
-		return err
-	}
-	defer c.stop()
-	if _, err := c.line(); err != nil {
-		return err
-	}
-	time.Sleep(settle)
-	idle, err := r.usage()
-	if err != nil {
-		return err
-	}
-	b.data.add(part+" KiB", k.name, float64(idle.Pss-before.Pss)/1024/float64(count))
-	b.data.add(part+" files", k.name, float64(idle.Files-before.Files)/float64(count))
-	c.stop()
-	time.Sleep(settle)
-	after, err := r.usage()
-	if err != nil {
-		return err
-	}
-	b.data.add(part+" files left", k.name, float64(after.Files-before.Files))
-	b.data.add(part+" KiB left", k.name, float64(after.Pss-before.Pss)/1024)
-	return nil
-}
-
-// starts measures how long commands take from their start to their end.
-func (b *bench) starts() {
-	once := []string{b.self, "role", "client", "-kind", "once", "-target", b.target.String()}
-	allow := "--allow=" + b.target.String()
-	commands := map[string][]string{
-		"true: bwrap":       {"bwrap", "--dev-bind", "/", "/", "--unshare-net", "true"},
-		"true: run bwrap":   {b.sallyport, "run", "--sandbox", "bwrap", "--", "true"},
-		"true: run userns":  {b.sallyport, "run", "--sandbox", "userns", "--", "true"},
-		"byte: bwrap":       append([]string{"bwrap", "--dev-bind", "/", "/"}, append(once, "-proxy", b.target.String())...),
-		"byte: run bwrap":   append([]string{b.sallyport, "run", allow, "--sandbox", "bwrap", "--"}, append(once, "-connect", "-proxy", "env")...),
-		"byte: run userns":  append([]string{b.sallyport, "run", allow, "--sandbox", "userns", "--"}, append(once, "-connect", "-proxy", "env")...),
-		"byte: no sandbox":  append(once, "-proxy", b.target.String()),
-		"true: no sandbox":  {"true"},
-		"true: bwrap, full": {"bwrap", "--dev-bind", "/", "/", "--unshare-net", "--unshare-pid", "--unshare-user", "--proc", "/proc", "true"},
-	}
-	names := slices.Sorted(maps.Keys(commands))
-	for i := range pick(b, 5, 50) + 2 {
-		for _, name := range names {
-			cmd := exec.CommandContext(b.ctx, commands[name][0], commands[name][1:]...)
-			cmd.Stderr = os.Stderr
-			began := time.Now()
-			if err := cmd.Run(); err != nil {
-				b.skip(name, err)
-				continue
-			}
-			if i >= 2 { // the first ones read the files
-				b.data.add("start ms", name, float64(time.Since(began).Microseconds())/1000)
-			}
-		}
-	}
-}
-
-// insides measures what needs no network: the filter, and many proxies in one process.
+// insides measures what needs no network: the filter, and many proxies in one process. The rounds go over all sizes.
 func (b *bench) insides() {
-	if b.wants("filter") {
-		for _, n := range []int{10, 1000, 10_000, 100_000, 1_000_000} {
-			for range pick(b, 1, 2) {
-				var f filterResult
-				if err := b.ask(&f, "filter", fmt.Sprint(n)); err != nil {
-					b.skip("filter", err)
-					continue
-				}
+	for range pick(b.options, 1, 3) {
+		for _, n := range pick(b.options, []int{10, 10_000, 1_000_000}, []int{10, 1000, 10_000, 100_000, 1_000_000}) {
+			if f := (filterResult{}); b.wants("filter") && b.asked(&f, "filter", n) {
 				b.data.Filter = append(b.data.Filter, f)
 			}
 		}
-	}
-	if b.wants("many") {
-		for _, n := range pick(b, []int{1250, 10_000}, []int{1250, 2500, 5000, 10_000}) {
-			for range pick(b, 1, 2) {
-				var m manyResult
-				if err := b.ask(&m, "many", fmt.Sprint(n)); err != nil {
-					b.skip("many", err)
-					continue
-				}
+		for _, n := range pick(b.options, []int{1250, 10_000}, []int{1250, 2500, 5000, 10_000}) {
+			if m := (manyResult{}); b.wants("many") && b.asked(&m, "many", n) {
 				b.data.Many = append(b.data.Many, m)
 			}
 		}
 	}
+}
+
+// asked starts a role that prints one JSON object, and reports whether it did.
+func (b *bench) asked(result any, role string, n int) bool {
+	if b.ctx.Err() != nil {
+		return false
+	}
+	err := b.ask(result, role, fmt.Sprint(n))
+	if err != nil {
+		b.fail(fmt.Sprintf("%s %d", role, n), err)
+	}
+	return err == nil
 }
 
 // ask starts a role that prints one JSON object.

@@ -25,7 +25,7 @@ type kind struct {
 	connect bool   // speaks CONNECT
 	config  string // its configuration; see fill for the words in braces
 	args    []string
-	whole   bool // the whole process tree is the proxy
+	whole   bool // the whole process tree is the proxy; else the clients in it are not
 }
 
 const haproxyConfig = `
@@ -187,7 +187,12 @@ func (r *running) usage() (usage, error) {
 	if r.whole {
 		return treeUsage(r.cmd.Process.Pid)
 	}
-	return processUsage(r.cmd.Process.Pid)
+	u, err := processUsage(r.cmd.Process.Pid)
+	if err != nil {
+		return u, err
+	}
+	u.beside, err = sandboxCPU(r.cmd.Process.Pid)
+	return u, err
 }
 
 // freePort gives a port that is free now: the programs cannot tell which one they took.

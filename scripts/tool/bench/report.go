@@ -6,6 +6,8 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -33,8 +35,8 @@ func thisMachine() machine {
 }
 
 // write writes the table to standard output, and all of it to dir if there is one.
-func (d *data) write(dir string, quick bool) error {
-	table := d.markdown(quick)
+func (d *data) write(dir string, readme string) error {
+	table := d.markdown()
 	fmt.Print(table)
 	if dir == "" {
 		return nil
@@ -43,7 +45,7 @@ func (d *data) write(dir string, quick bool) error {
 	if err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
-	files := map[string]string{"results.md": table, "results.json": string(text) + "\n", "results.svg": d.plot()}
+	files := map[string]string{"results.md": table, "results.json": string(text) + "\n", "results.svg": d.plot(), "summary.md": d.summary()}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return fmt.Errorf("bench: %w", err)
 	}
@@ -52,24 +54,39 @@ func (d *data) write(dir string, quick bool) error {
 			return fmt.Errorf("bench: %w", err)
 		}
 	}
-	return nil
+	if readme == "" {
+		return nil
+	}
+	return replaceSummary(readme, d.summary())
+}
+
+// render writes the results in dir again, from the figures in it.
+func render(dir, readme string) error {
+	text, err := os.ReadFile(filepath.Join(dir, "results.json"))
+	if err != nil {
+		return fmt.Errorf("bench: %w", err)
+	}
+	d := newData()
+	if err := json.Unmarshal(text, d); err != nil {
+		return fmt.Errorf("bench: %s/results.json: %w", dir, err)
+	}
+	return d.write(dir, readme)
 }
 
 // markdown gives the tables.
-func (d *data) markdown(quick bool) string {
+func (d *data) markdown() string {
 	var b strings.Builder
 	m := d.Machine
-	command := "./scripts/bench"
-	if quick {
-		command += " --quick"
-	}
-	fmt.Fprintf(&b, "# Measured\n\n`%s`, %s, commit %s: %d cores of %s, %s, %s, load before %s, in %s.\n", command,
+	fmt.Fprintf(&b, "# Measured\n\n`%s`, %s, commit %s: %d cores of %s, %s, %s, load before %s, in %s.\n", m.Command,
 		m.When.Format(time.DateOnly), m.Commit, m.Cores, m.CPU, m.Kernel, m.Go, m.Load, m.Took)
-	fmt.Fprintf(&b, "%s.\nMedians of interleaved rounds over loopback; CPU is the proxy's own, all its processes together. \n", strings.Join(m.Tools, "; "))
-	b.WriteString("The generator needs the same cores, so compare columns, not with other machines. `direct` has no proxy at all.\n")
+	fmt.Fprintf(&b, "%s.\n\n", strings.Join(m.Tools, "; "))
+	b.WriteString("Medians of interleaved rounds over loopback, the least and the greatest in parentheses. CPU is the proxy's own, all its processes\n" +
+		"together. The generator needs the same cores, so compare columns, not with other machines. `direct` has no proxy at all.\n")
 	d.goals(&b)
-	d.table(&b, "Tunnels set up", "setup 1 /s", "setup 1 CPU µs", "setup 1 p50 µs", "setup 1 p99 µs", "setup 32 /s", "setup 32 CPU µs",
-		"setup 32 p50 µs", "setup 32 p99 µs", "setup 256 /s", "setup 256 CPU µs", "setup 256 p50 µs", "setup 256 p99 µs")
+	for _, clients := range []int{1, 32, 256} {
+		n := fmt.Sprint(clients)
+		d.table(&b, "Tunnels set up, clients: "+n, "setup "+n+" /s", "setup "+n+" CPU µs", "setup "+n+" p50 µs", "setup "+n+" p99 µs")
+	}
 	for _, direction := range []string{"down", "up"} {
 		d.table(&b, "Streams "+direction, direction+" 1 Gbit/s", direction+" 1 CPU s/GB", direction+" 4 Gbit/s", direction+" 4 CPU s/GB",
 			direction+" 64 Gbit/s", direction+" 64 CPU s/GB")
@@ -79,13 +96,25 @@ func (d *data) markdown(quick bool) string {
 	d.startTable(&b)
 	d.filterTable(&b)
 	d.manyTable(&b)
-	if len(d.Skipped) > 0 {
-		b.WriteString("\n## Not measured\n\n")
-		for _, s := range d.Skipped {
-			fmt.Fprintf(&b, "- %s\n", s)
-		}
-	}
+	list(&b, "Not measured", d.NotMeasured)
+	list(&b, "Failed", d.Failed)
 	return b.String()
+}
+
+// list writes a section with one line for each text, if there is any.
+func list(b *strings.Builder, title string, lines []string) {
+	if len(lines) == 0 {
+		return
+	}
+	fmt.Fprintf(b, "\n## %s\n\n", title)
+	for _, s := range lines {
+		fmt.Fprintf(b, "- %s\n", cell(s))
+	}
+}
+
+// cell makes a text fit into a cell of a table, or into a line.
+func cell(s string) string {
+	return strings.NewReplacer("|", "\\|", "\n", " ", "\r", " ", "<", "&lt;", ">", "&gt;").Replace(s)
 }
 
 // contestants are the names in the order of the tables.
@@ -107,9 +136,9 @@ func (d *data) table(b *strings.Builder, title string, figures ...string) {
 	for _, who := range contestants() {
 		row, any := "| "+who+" |", false
 		for _, f := range figures {
-			v, ok := d.median(f, who)
+			text, ok := d.spread(f, who)
 			any = any || ok
-			row += " " + number(v, ok) + " |"
+			row += " " + text + " |"
 		}
 		if any {
 			b.WriteString(row + "\n")
@@ -117,14 +146,33 @@ func (d *data) table(b *strings.Builder, title string, figures ...string) {
 	}
 }
 
+// spread gives the median and, of several values, the least and the greatest.
+func (d *data) spread(figure, who string) (string, bool) {
+	v, ok := d.median(figure, who)
+	text := number(v, ok)
+	if all := d.Values[figure][who]; len(all) > 1 {
+		text += " (" + between(slices.Min(all), slices.Max(all)) + ")"
+	}
+	return text, ok
+}
+
+// between prints a range, or one number for two that look alike.
+func between(low, high float64) string {
+	a, b := number(low, true), number(high, true)
+	if a == b {
+		return a
+	}
+	return a + "–" + b
+}
+
 // number prints three digits, and all of a large number.
 func number(v float64, ok bool) string {
 	switch {
-	case !ok:
+	case !ok || math.IsNaN(v) || math.IsInf(v, 0):
 		return ""
-	case v >= 100 || v <= -100 || v == float64(int(v)):
+	case v >= 100 || v <= -100 || v == math.Trunc(v):
 		return fmt.Sprintf("%.0f", v)
-	case v >= 10:
+	case v >= 10 || v <= -10:
 		return fmt.Sprintf("%.1f", v)
 	}
 	return fmt.Sprintf("%.2f", v)
@@ -134,15 +182,12 @@ func (d *data) startTable(b *strings.Builder) {
 	if len(d.Values["start ms"]) == 0 {
 		return
 	}
-	b.WriteString("\n## Commands, from start to end\n\nms; \"byte\" fetches one byte from the origin, through the proxy where there is one.\n\n| | ms |\n|---|---|\n")
-	names := []string{}
-	for who := range d.Values["start ms"] {
-		names = append(names, who)
-	}
-	slices.Sort(names)
-	for _, who := range names {
-		v, ok := d.median("start ms", who)
-		fmt.Fprintf(b, "| %s | %s |\n", who, number(v, ok))
+	b.WriteString("\n## Commands, from start to end\n\nms; \"byte\" fetches one byte from the origin, through the proxy where there is one." +
+		" CPU is that of all processes.\n\n| | ms | CPU ms |\n|---|---|---|\n")
+	for _, who := range slices.Sorted(maps.Keys(d.Values["start ms"])) {
+		wall, _ := d.spread("start ms", who)
+		cpu, _ := d.spread("start CPU ms", who)
+		fmt.Fprintf(b, "| %s | %s | %s |\n", cell(who), wall, cpu)
 	}
 }
 
@@ -174,7 +219,7 @@ func middle[T any](all []T, size func(T) int, less func(T) float64) []T {
 }
 
 func (d *data) filters() []filterResult {
-	return middle(d.Filter, func(r filterResult) int { return r.Patterns }, func(r filterResult) float64 { return r.Hit + r.Below + r.Miss })
+	return middle(d.Filter, func(r filterResult) int { return r.Patterns }, func(r filterResult) float64 { return r.Recent.mean() })
 }
 
 func (d *data) manies() []manyResult {
@@ -185,10 +230,24 @@ func (d *data) filterTable(b *strings.Builder) {
 	if len(d.Filter) == 0 {
 		return
 	}
-	b.WriteString("\n## The filter\n\n| patterns | load ms | bytes a pattern | admitted by name ns | by wildcard ns | refused ns | decisions /s | allocations |\n|---|---|---|---|---|---|---|---|\n")
+	fmt.Fprintf(b, "\n## The filter\n\nCPU ns a decision. Recent: %d names, drawn from all of the policy, again and again. Any: %d of them, so that next to nothing\n"+
+		"a decision looks at is in a cache; one access to such memory took %s ns here.\n\n", recentNames, anyNames, number(d.memoryWait(), true))
+	b.WriteString("| patterns | load ms | bytes a pattern | by name | by wildcard | refused | any: by name | any: by wildcard | any: refused | decisions /s | allocations |\n" +
+		"|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range d.filters() {
-		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %d |\n", r.Patterns, number(r.Load*1000, true), r.PerPattern, r.Hit, r.Below, r.Miss, r.DecisionsPerS, r.Allocations)
+		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n", r.Patterns, number(r.Load*1000, true), r.PerPattern,
+			r.Recent.Name, r.Recent.Wildcard, r.Recent.Refused, r.Any.Name, r.Any.Wildcard, r.Any.Refused, r.DecisionsPerS, r.Allocations)
 	}
+}
+
+// memoryWait gives the median of what one access to memory took.
+func (d *data) memoryWait() float64 {
+	var all []float64
+	for _, r := range d.Filter {
+		all = append(all, r.MemoryWait)
+	}
+	m, _ := median(all)
+	return m
 }
 
 func (d *data) manyTable(b *strings.Builder) {

@@ -52,14 +52,19 @@ func (d *data) plot() string {
 		panelColumns*panelWidth, rows*panelHeight)
 	b.WriteString(`<rect width="100%" height="100%" fill="white"/>` + "\n")
 	for i, p := range panels {
-		fmt.Fprintf(&b, `<g transform="translate(%d,%d)"><text x="12" y="20" font-size="13" font-weight="bold">%s</text>`+"\n",
-			i%panelColumns*panelWidth, i/panelColumns*panelHeight, html.EscapeString(p.title))
-		p.drawBars(&b)
-		p.drawLines(&b)
-		b.WriteString("</g>\n")
+		p.draw(&b, p.title, i)
 	}
 	b.WriteString("</svg>\n")
 	return b.String()
+}
+
+// draw draws the panel in its place among the others.
+func (p panel) draw(b *strings.Builder, title string, place int) {
+	fmt.Fprintf(b, `<g transform="translate(%d,%d)"><text x="12" y="20" font-size="13" font-weight="bold">%s</text>`+"\n",
+		place%panelColumns*panelWidth, place/panelColumns*panelHeight, html.EscapeString(title))
+	p.drawBars(b)
+	p.drawLines(b)
+	b.WriteString("</g>\n")
 }
 
 func (d *data) barsOf(title, figure string) panel {
@@ -92,7 +97,7 @@ func (d *data) curves(title, figure string, sizes ...int) panel {
 func (d *data) own() panel {
 	hit, load := curve{name: "filter: ns a decision, by patterns"}, curve{name: "filter: ns to load a pattern"}
 	for _, r := range d.filters() {
-		hit.x, hit.y = append(hit.x, float64(r.Patterns)), append(hit.y, (r.Hit+r.Below+r.Miss)/3)
+		hit.x, hit.y = append(hit.x, float64(r.Patterns)), append(hit.y, r.Recent.mean())
 		load.x, load.y = append(load.x, float64(r.Patterns)), append(load.y, r.Load*1e9/float64(r.Patterns))
 	}
 	start, size := curve{name: "a proxy: µs to start and close, by proxies"}, curve{name: "a proxy: KiB while idle"}
@@ -136,6 +141,9 @@ func (p panel) drawLines(b *strings.Builder) {
 				y0, y1 = min(y0, c.y[i]), max(y1, c.y[i])
 			}
 		}
+	}
+	if x1 <= x0 || y1 < y0 {
+		return // one size only, or nothing that a logarithm knows
 	}
 	y0, y1 = y0/1.3, y1*1.3
 	at := func(x, y float64) (float64, float64) {

@@ -57,7 +57,7 @@ func (t *tree) house(ctx context.Context, o *output) error {
 // shellcheck reads every script: files that begin with #! and name a shell, wherever they are.
 func (t *tree) shellcheck(ctx context.Context, o *output) error {
 	args := []string{"--"}
-	for _, glob := range []string{"scripts/*", ".ci/*", ".github/actions/*/*", "*/examples/*", "*/testdata/*.sh"} {
+	for _, glob := range []string{"scripts/*", "scripts/benchmarks/*", ".ci/*", ".github/actions/*/*", "*/examples/*", "*/testdata/*.sh"} {
 		files, err := filepath.Glob(filepath.Join(t.root, glob))
 		if err != nil {
 			return err

@@ -40,7 +40,15 @@ func testSteps(t *tree) []step {
 			tools: e2eTools, group: ends, run: t.e2eAsUser})
 	}
 	return append(steps, step{name: "e2e:containers", about: "containers without a network, and the proxy as one",
-		tools: []string{"docker"}, group: ends, run: t.e2eContainers})
+		tools: []string{"docker"}, group: ends, run: t.e2eContainers},
+		// Alone, so that what it prints means something; what it measures decides nothing.
+		step{name: "bench", about: "the benchmark works: scripts/bench -quick, no figure of which can fail it",
+			tools: []string{"haproxy", "squid", "tinyproxy", "bwrap"}, run: t.bench})
+}
+
+// bench fails when something could not be measured. How fast it was is not looked at: the machine is anyone's.
+func (t *tree) bench(ctx context.Context, o *output) error {
+	return t.do(ctx, o.w, "./scripts/bench", "-quick")
 }
 
 // containers sees to it that a Docker engine answers.
