@@ -20,6 +20,7 @@ const (
 	fdControl = 3 // SEQPACKET socket whose far end this library's user holds
 	fdSelf    = 4 // O_PATH descriptor of the running program
 	fdSuper   = 5 // SEQPACKET socket to the supervisor
+	fdStderr  = 6 // what standard error is to be once the sandbox is entered
 )
 
 // maxMessage bounds one message on the control socket.
@@ -28,7 +29,7 @@ const maxMessage = 64 << 10
 // message is what the two ends of the control socket say to each other. The
 // packets are small, so a send never blocks for long.
 type message struct {
-	// Params goes to the process inside.
+	// Params goes to the process inside, by way of its supervisor.
 	Params *params `json:",omitempty"`
 	// Entrances comes with as many descriptors, in the same order.
 	Entrances []entrance `json:",omitempty"`
@@ -40,6 +41,9 @@ type message struct {
 	Error string `json:",omitempty"`
 	// Directory goes from the supervisor to the process inside, on the socket between them.
 	Directory *directory `json:",omitempty"`
+	// Entered is what the process inside tells its supervisor when the sandbox is one: from then on
+	// no other way to make it is tried.
+	Entered bool `json:",omitempty"`
 	// Ready is what the process that gets the signals and its supervisor tell
 	// each other, on a socket of their own.
 	Ready bool `json:",omitempty"`
@@ -55,7 +59,7 @@ type params struct {
 	Java     string // proxycore.Bouquet.JavaTrustStore
 	NoProxy  string // as in proxycore.Bouquet
 	Terminal bool
-	// Hide is what a sandbox of our own must cover; bwrap does it by itself.
+	// Hide is what a sandbox of our own must cover; bwrap does it by itself, and init ignores it.
 	Hide []cover `json:",omitempty"`
 	// Weaker and HostSockets are as in Sandbox.
 	Weaker      []Door   `json:",omitempty"`
@@ -95,6 +99,11 @@ func sendFDs(sock int, m message, fds ...int) error {
 	if err != nil {
 		return err
 	}
+	return sendPacket(sock, b, fds...)
+}
+
+// sendPacket writes b, and passes fds with it, on a blocking socket.
+func sendPacket(sock int, b []byte, fds ...int) (err error) {
 	var oob []byte
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
@@ -108,7 +117,16 @@ func sendFDs(sock int, m message, fds ...int) error {
 }
 
 // receive reads the next message from a blocking socket; io.EOF is the end.
-func receive(sock int) (message, error) {
+func receive(sock int) (m message, err error) {
+	b, err := receivePacket(sock)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(b, &m)
+}
+
+// receivePacket reads the next packet from a blocking socket; io.EOF is the end.
+func receivePacket(sock int) ([]byte, error) {
 	b := make([]byte, maxMessage)
 	for {
 		n, _, err := unix.Recvfrom(sock, b, 0)
@@ -116,12 +134,11 @@ func receive(sock int) (message, error) {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return message{}, err
+			return nil, err
 		case n == 0:
-			return message{}, io.EOF
+			return nil, io.EOF
 		}
-		var m message
-		return m, json.Unmarshal(b[:n], &m)
+		return b[:n], nil
 	}
 }
 

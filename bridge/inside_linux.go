@@ -18,15 +18,20 @@ import (
 )
 
 // initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
-// it makes habitable first.
-func initInside(argv []string) error  { return enter(argv, own) }
-func setupInside(argv []string) error { return enter(argv, furnish) }
+// it makes habitable first, and in which it hides what bwrap hides by itself.
+func initInside(argv []string) error {
+	return enter(argv, own, func(params) error { return nil })
+}
+
+func setupInside(argv []string) error {
+	return enter(argv, func(params) error { return furnish() }, func(p params) error { return coverHidden(p.Hide) })
+}
 
 // enter hands the listener out, with the capabilities that takes, and then executes this
 // program again without them: Go has many threads, and a capability dropped in one
 // is kept by the others.
-func enter(argv []string, furnish func(params) error) error {
-	if err := closeInherited(fdControl, fdSelf, fdSuper); err != nil {
+func enter(argv []string, furnish, hide func(params) error) error {
+	if err := closeInherited(fdControl, fdSelf, fdSuper, fdStderr); err != nil {
 		return err
 	}
 	p, err := readParams()
@@ -38,6 +43,15 @@ func enter(argv []string, furnish func(params) error) error {
 		return errNoSupervisor
 	}
 	if err := furnish(p); err != nil {
+		return err
+	}
+	if err := checkNamespaces(p.NetNS, p.PIDNS); err != nil {
+		return err
+	}
+	if err := tellEntered(); err != nil {
+		return err
+	}
+	if err := hide(p); err != nil {
 		return err
 	}
 	if err := furnishDoors(p); err != nil {
@@ -89,11 +103,24 @@ func introduce() error {
 	return nil
 }
 
+// tellEntered lets the supervisor know that the sandbox is one. From here on, this process and the
+// command have the standard error that is meant for them.
+func tellEntered() error {
+	if err := unix.Dup3(fdStderr, 2, 0); err != nil {
+		return fmt.Errorf("bridge: use standard error: %w", err)
+	}
+	unix.Close(fdStderr)
+	if err := sendFDs(fdSuper, message{Entered: true}); err != nil {
+		return fmt.Errorf("bridge: reach the supervisor: %w", err)
+	}
+	return nil
+}
+
 func readParams() (params, error) {
-	if !isControl(fdControl) {
+	if !isControl(fdControl) || !isControl(fdSuper) {
 		return params{}, errNotAlone
 	}
-	m, err := receive(fdControl)
+	m, err := receive(fdSuper)
 	if err != nil || m.Params == nil {
 		return params{}, hostGone(err)
 	}
@@ -110,7 +137,7 @@ func hostGone(err error) error {
 // handOff opens the sandbox's entrances, passes them out, and returns the
 // command's environment once the proxy accepts connections on them.
 func handOff(p params) (env []string, err error) {
-	if err := checkInside(p.NetNS, p.PIDNS); err != nil {
+	if err := checkMounts(); err != nil {
 		return nil, err
 	}
 	all, err := openEntrances(p.wish)
@@ -137,9 +164,9 @@ func handOff(p params) (env []string, err error) {
 	}), nil
 }
 
-// checkInside makes sure that this process is where it is meant to be. A bwrap
+// checkNamespaces makes sure that this process is where it is meant to be. A bwrap
 // that did not unshare the network must never lead to an open one.
-func checkInside(hostNet, hostPID string) error {
+func checkNamespaces(hostNet, hostPID string) error {
 	for _, ns := range []struct{ kind, host string }{{"net", hostNet}, {"pid", hostPID}} {
 		here, err := namespace(ns.kind)
 		if err != nil {
@@ -150,9 +177,6 @@ func checkInside(hostNet, hostPID string) error {
 		}
 	}
 	if err := checkFirst(); err != nil {
-		return err
-	}
-	if err := checkMounts(); err != nil {
 		return err
 	}
 	up, err := loopback(false)

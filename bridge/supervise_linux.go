@@ -5,18 +5,29 @@ package bridge
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// stayDelay is how long what started a sandbox's first process may outlive it.
-const stayDelay = 2 * time.Second
+const (
+	// stayDelay is how long what started a sandbox's first process may outlive it.
+	stayDelay = 2 * time.Second
+	// enterTimeout bounds how long it may take until the process inside a sandbox has
+	// entered it, which takes milliseconds.
+	enterTimeout = 10 * time.Second
+	// maxAnswer bounds what the process inside says to its supervisor, and maxComplaint what of
+	// the words of a way that failed are passed on, in bytes.
+	maxAnswer, maxComplaint = 1 << 10, 16 << 10
+)
 
 // A supervisor is the process that Sandbox.Command starts. It stays outside the
 // sandbox and carries no traffic; it makes the sandbox look like one process:
@@ -24,27 +35,6 @@ const stayDelay = 2 * time.Second
 // ran in the sandbox is left. (bwrap passes no signals on, and one that is killed
 // ends before the processes it started have; process 1 inside would lose the
 // signals that arrive before it can pass them on.)
-
-// superviseBwrap starts args[1:], which is bwrap's command line, for the gate args[0].
-func superviseBwrap(args []string) error {
-	if len(args) < 2 {
-		return errNotAlone
-	}
-	return new(charge).supervise(args[0], args[1], args[1:], nil)
-}
-
-// superviseOwn starts a sandbox of our own for the command args[1:].
-func superviseOwn(args []string) error {
-	if len(args) < 2 {
-		return errNotAlone
-	}
-	sys, err := ownNamespaces()
-	if err != nil {
-		return err
-	}
-	sys.Pdeathsig = unix.SIGKILL // this thread lasts as long as this process: see runRole
-	return new(charge).supervise(args[0], runningProgram, append([]string{"sallyport-init", roleSetup}, args[1:]...), sys)
-}
 
 // probeBwrap runs argv, a bwrap command line that needs no supervision, and waits
 // for all of it.
@@ -79,7 +69,78 @@ func adopt() error {
 
 // charge is what a supervisor is responsible for.
 type charge struct {
-	super int // socket on which the process inside introduces itself
+	signals <-chan os.Signal
+	control int // socket to the gate
+	self    int // the running program
+	params  []byte
+
+	mu   sync.Mutex // guards the following
+	kill func()     // ends the sandbox that there is
+	over bool       // nobody wants one any more
+}
+
+// supervise makes the sandbox that args describe (see wayArgs) and returns how it ended. Of two ways to
+// make one, the second is tried when the first has come to nothing before there was a sandbox that
+// the command could have been started in.
+func supervise(args []string) error {
+	gate, ways, err := parseWays(args)
+	if err != nil {
+		return err
+	}
+	c := &charge{signals: catchSignals(), kill: func() {}}
+	if err := errors.Join(closeInherited(), adopt()); err != nil {
+		return err
+	}
+	if c.control, err = connectGate(gate); err != nil {
+		return err
+	}
+	if c.params, err = receivePacket(c.control); err != nil {
+		return hostGone(err)
+	}
+	if c.self, err = openSelf(); err != nil {
+		return err
+	}
+	go func() {
+		awaitHangup(c.control) // the process that wanted all this is gone
+		c.stop()
+	}()
+	var failed []error
+	for _, w := range ways {
+		a, err := c.start(w)
+		if err == nil {
+			if err = a.status(reapUntil(a.child)); a.isEntered() || c.isOver() {
+				return err
+			}
+		}
+		failed = append(failed, w.failure(err))
+	}
+	return noWay(failed)
+}
+
+// stop ends the sandbox, and has no other one made.
+func (c *charge) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.kill()
+}
+
+func (c *charge) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
+}
+
+// making is a sandbox that is being made, and then is there.
+type making struct {
+	*charge
+	child int    // the process that was started
+	end   func() // kills it
+	super int    // socket on which the process inside introduces itself
+	said  int    // file of what was said on standard error until the sandbox was entered
+
+	entered chan struct{} // closed when the process inside has found the namespaces good
+	settled chan struct{} // closed when entered and met are not going to be closed any more
 
 	// Set by meet before met is closed, and unchanged from then on.
 	pid   int // in this process namespace, of the sandbox's process 1
@@ -87,76 +148,94 @@ type charge struct {
 	met   chan struct{}
 }
 
-// supervise starts the sandbox and returns how it ended.
-func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysProcAttr) error {
-	signals := catchSignals()
-	if err := errors.Join(closeInherited(), adopt()); err != nil {
-		return err
-	}
-	control, err := connectGate(gate)
+// start starts to make a sandbox. What standard error is meant to be the process inside gets as a descriptor of
+// its own: until it has entered the sandbox, what bwrap and it have to say goes to a file, for there
+// may be another way.
+func (c *charge) start(w way) (*making, error) {
+	sys, err := w.attributes()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	self, err := openSelf()
+	a := &making{charge: c, entered: make(chan struct{}), settled: make(chan struct{}), met: make(chan struct{})}
+	theirs, err := a.prepare()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	ours, theirs, err := socketpair()
-	if err != nil {
-		return err
-	}
-	c.super, c.met = ours, make(chan struct{})
-	if err := unix.SetsockoptInt(c.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
-	}
-	where := startDirectory()
-	if err := sendFDs(c.super, message{Directory: &where}); err != nil {
-		return fmt.Errorf("bridge: tell the sandbox's process its directory: %w", err)
-	}
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
+	a.child, err = syscall.ForkExec(w.path, w.argv, &syscall.ProcAttr{
 		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, uintptr(control), uintptr(self), uintptr(theirs)},
+		Files: []uintptr{0, 1, uintptr(a.said), uintptr(c.control), uintptr(c.self), uintptr(theirs), 2},
 		Sys:   sys,
 	})
-	if err != nil {
-		return fmt.Errorf("bridge: start %s: %w", path, err)
-	}
 	unix.Close(theirs)
-	releaseStdio()
-	kill := killer(pid)
-	go func() {
-		awaitHangup(control) // the process that wanted all this is gone
-		kill()
-	}()
-	go c.attend(signals, kill)
-	offerServices(c.super) // while the sandbox is being made
-	return c.status(reapUntil(pid))
+	if err != nil {
+		return nil, fmt.Errorf("bridge: start %s: %w", w.path, err)
+	}
+	a.end = killer(a.child)
+	c.mu.Lock()
+	c.kill = a.end
+	if c.over {
+		c.kill()
+	}
+	c.mu.Unlock()
+	go a.attend()
+	offerServices(a.super) // while the sandbox is being made
+	return a, nil
+}
+
+// prepare makes what the process inside is to find, and returns its end of the socket to this process, on
+// which it is told first what it must know.
+func (a *making) prepare() (theirs int, err error) {
+	if a.said, err = unix.MemfdCreate("said", unix.MFD_CLOEXEC); err != nil {
+		return -1, fmt.Errorf("bridge: make a file for what is said: %w", err)
+	}
+	if a.super, theirs, err = socketpair(); err != nil {
+		return -1, err
+	}
+	if err := unix.SetsockoptInt(a.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
+		return -1, fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
+	}
+	where := startDirectory()
+	if err := errors.Join(sendPacket(a.super, a.params), sendFDs(a.super, message{Directory: &where})); err != nil {
+		return -1, fmt.Errorf("bridge: tell the sandbox's process what to do: %w", err)
+	}
+	return theirs, nil
+}
+
+func (a *making) isEntered() bool {
+	select {
+	case <-a.entered:
+		return true
+	default:
+		return false
+	}
 }
 
 // attend passes signals on until the sandbox's first process has ended, and then sees
 // to it that what started it does not stay.
-func (c *charge) attend(signals <-chan os.Signal, kill func()) {
-	if !c.meet() {
+func (a *making) attend() {
+	met := a.meet()
+	close(a.settled)
+	if !met {
 		return // the sandbox has ended, or will
 	}
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		if c.pidfd >= 0 {
-			awaitEvent(c.pidfd, unix.POLLIN)
+		if a.pidfd >= 0 {
+			awaitEvent(a.pidfd, unix.POLLIN)
 		} else {
-			awaitHangup(c.super)
+			awaitHangup(a.super)
 		}
 	}()
 	for {
 		select {
-		case s := <-signals:
+		case s := <-a.signals:
 			if sig, ok := s.(unix.Signal); ok {
-				c.signal(sig)
+				a.signal(sig)
 			}
 		case <-over:
 			<-time.After(stayDelay) // usually, this process has ended by then
-			kill()
+			a.end()
 			return
 		}
 	}
@@ -173,57 +252,94 @@ func killer(pid int) func() {
 }
 
 // meet waits for the process that is to get the signals, and lets it go on.
-func (c *charge) meet() bool {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	var n, oobn int
-	err := error(unix.EINTR)
-	for errors.Is(err, unix.EINTR) {
-		n, oobn, _, _, err = unix.Recvmsg(c.super, b, oob, unix.MSG_CMSG_CLOEXEC)
-	}
-	if err != nil || n == 0 {
+func (a *making) meet() bool {
+	late := time.AfterFunc(enterTimeout, a.end)
+	m, _, err := a.hear()
+	late.Stop()
+	if err != nil || !m.Entered {
 		return false
 	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(cmsgs) != 1 {
-		return false
-	}
-	cred, err := unix.ParseUnixCredentials(&cmsgs[0])
-	if err != nil || cred.Pid <= 0 {
+	close(a.entered)
+	releaseStdio()
+	m, cred, err := a.hear()
+	if err != nil || !m.Ready || cred.Pid <= 0 {
 		return false
 	}
 	// It waits for the answer, so the id is still its own.
-	c.pid = int(cred.Pid)
-	if c.pidfd, err = unix.PidfdOpen(c.pid, 0); err != nil {
-		c.pidfd = -1 // a kernel before 5.3
+	a.pid = int(cred.Pid)
+	if a.pidfd, err = unix.PidfdOpen(a.pid, 0); err != nil {
+		a.pidfd = -1 // a kernel before 5.3
 	}
-	close(c.met)
-	return sendFDs(c.super, message{Ready: true}) == nil
+	close(a.met)
+	return sendFDs(a.super, message{Ready: true}) == nil
+}
+
+// hear receives a message of the process inside, and who the kernel says that is.
+func (a *making) hear() (m message, cred *unix.Ucred, err error) {
+	b, oob := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
+	var n, oobn int
+	err = unix.EINTR
+	for errors.Is(err, unix.EINTR) {
+		n, oobn, _, _, err = unix.Recvmsg(a.super, b, oob, unix.MSG_CMSG_CLOEXEC)
+	}
+	if err != nil || n == 0 {
+		return m, nil, errors.Join(err, io.EOF)
+	}
+	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil || len(cmsgs) != 1 {
+		return m, nil, errors.Join(err, io.EOF)
+	}
+	if cred, err = unix.ParseUnixCredentials(&cmsgs[0]); err != nil {
+		return m, nil, err
+	}
+	return m, cred, json.Unmarshal(b[:n], &m)
 }
 
 // signal sends s to the process that introduced itself, which knows best what it
 // means. An error means that it has just ended.
-func (c *charge) signal(s unix.Signal) {
-	if c.pidfd >= 0 {
+func (a *making) signal(s unix.Signal) {
+	if a.pidfd >= 0 {
 		// It is not our child: its id may be another's by now, its descriptor never is.
-		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0)
+		_ = unix.PidfdSendSignal(a.pidfd, s, nil, 0)
 		return
 	}
-	_ = unix.Kill(c.pid, s)
+	_ = unix.Kill(a.pid, s)
 }
 
 // status is what to end with when the sandbox has, and everything in it: what
-// failed before the command could start is ExitFailed, whoever failed.
-func (c *charge) status(ws unix.WaitStatus) error {
+// failed before the command could start is ExitFailed, whoever failed. If the sandbox was not even
+// entered it is what was said of that.
+func (a *making) status(ws unix.WaitStatus) error {
 	reapAll()
+	<-a.settled // nobody is left to say anything
+	defer unix.Close(a.super)
+	defer unix.Close(a.said)
 	select {
-	case <-c.met:
+	case <-a.met:
 		return exited(ws)
 	default:
 	}
-	if ws.Signaled() {
+	switch {
+	case ws.Signaled() && (a.isEntered() || a.isOver()):
 		return exited(ws)
+	case a.isEntered():
+		return &exitError{status: ExitFailed} // whoever failed has said why
 	}
-	return &exitError{status: ExitFailed} // whoever failed has said why
+	return a.complaint(ws)
+}
+
+// complaint is what was said before the sandbox was entered, and how what said it ended.
+func (a *making) complaint(ws unix.WaitStatus) error {
+	ended := fmt.Errorf("exit status %d", ws.ExitStatus())
+	if ws.Signaled() {
+		ended = fmt.Errorf("signal: %v", ws.Signal())
+	}
+	text := make([]byte, maxComplaint)
+	n, err := unix.Pread(a.said, text, 0)
+	if err != nil || n == 0 {
+		return ended
+	}
+	return spoken(string(text[:n]), ended)
 }
 
 // reapAll waits until there are no children left, own or adopted, and kills them

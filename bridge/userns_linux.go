@@ -92,7 +92,7 @@ func capable(c int) bool {
 
 // furnish makes the new namespaces habitable: a /proc that shows them and not
 // the host's processes, and a loopback interface that is up.
-func furnish(p params) error {
+func furnish() error {
 	if err := checkFirst(); err != nil {
 		return err
 	}
@@ -108,9 +108,6 @@ func furnish(p params) error {
 		}
 	}
 	if err := coverHazards(); err != nil {
-		return err
-	}
-	if err := coverHidden(p.Hide); err != nil {
 		return err
 	}
 	_, err := loopback(true)
