@@ -45,7 +45,7 @@ type message struct {
 	// no other way to make it is tried.
 	Entered bool `json:",omitempty"`
 	// Ready is what the process that gets the signals and its supervisor tell
-	// each other, on a socket of their own.
+	// each other, on a socket of their own, and the supervisor the gate when it passes signals on.
 	Ready bool `json:",omitempty"`
 }
 

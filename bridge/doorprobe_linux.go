@@ -199,8 +199,9 @@ func onlyLoopback() error {
 
 // firstIsOurs makes sure that process 1 is the sandbox's and cannot be looked into.
 func firstIsOurs() error {
-	comm, err := os.ReadFile("/proc/1/cmdline")
-	if err != nil || !strings.HasPrefix(string(comm), "sallyport-init\x00") {
+	line, err := os.ReadFile("/proc/1/cmdline")
+	words := strings.Split(string(line), "\x00")
+	if err != nil || len(words) < 2 || !slices.Contains([]string{roleInit, roleSetup, roleReaper, roleReaperTTY}, words[1]) {
 		return errors.New("process 1 is not the sandbox's")
 	}
 	if _, err := os.Readlink(path.Join("/proc/1/root")); err == nil {

@@ -17,19 +17,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// offerServices tells the process inside, from outside, what of the host it must take out of sight. There
-// may be thousands of sockets, so they go in a file without a name. What failed the
+// writeServices writes down what of the host the process inside must take out of sight. It is found out
+// outside. There may be thousands of sockets, so they go in a file without a name. What failed the
 // process inside tells, unless it need not know.
-func offerServices(sock int) {
-	fd, err := writeServices()
-	if err != nil {
-		_ = sendFDs(sock, message{Error: err.Error()}) // or else it is gone
-		return
-	}
-	defer unix.Close(fd)
-	_ = sendFDs(sock, message{Ready: true}, fd)
-}
-
 func writeServices() (int, error) {
 	s, err := lookAround()
 	if err != nil {
@@ -63,7 +53,7 @@ func (f rawFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// takeServices is the other end of offerServices.
+// takeServices receives what writeServices has written.
 func takeServices(sock int) ([]service, error) {
 	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
 	var n, oobn int

@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -27,28 +26,23 @@ func setupInside(argv []string) error {
 	return enter(argv, func(params) error { return furnish() }, func(p params) error { return coverHidden(p.Hide) })
 }
 
-// enter hands the listener out, with the capabilities that takes, and then executes this
-// program again without them: Go has many threads, and a capability dropped in one
-// is kept by the others.
+// enter hands the listener out, with the capabilities that takes, and then becomes the reaper
+// without them. Go has many threads, and a capability dropped in one is kept by the others: the
+// runtime drops them in all, or else, with cgo, which can have threads that the runtime does not know, this
+// program is executed again.
 func enter(argv []string, furnish, hide func(params) error) error {
 	if err := closeInherited(fdControl, fdSelf, fdSuper, fdStderr); err != nil {
 		return err
 	}
-	p, err := readParams()
+	r := reaper{argv: argv}
+	if dropsInAllThreads {
+		r.signals, r.caught = catchSignals()
+	}
+	p, where, err := readParams()
 	if err != nil {
 		return err
 	}
-	where, err := receive(fdSuper)
-	if err != nil || where.Directory == nil {
-		return errNoSupervisor
-	}
-	if err := furnish(p); err != nil {
-		return err
-	}
-	if err := checkNamespaces(p.NetNS, p.PIDNS); err != nil {
-		return err
-	}
-	if err := tellEntered(); err != nil {
+	if err := enterNamespaces(p, furnish); err != nil {
 		return err
 	}
 	if err := hide(p); err != nil {
@@ -59,33 +53,40 @@ func enter(argv []string, furnish, hide func(params) error) error {
 	}
 	stay := func() error { return nil }
 	if !p.Chdir {
-		stay = func() error { return where.Directory.enter(p.Changed) }
+		stay = func() error { return where.enter(p.Changed) }
 	}
 	if err := stay(); err != nil {
 		return err
 	}
-	env, err := handOff(p)
-	if err != nil {
+	if r.env, err = handOff(p); err != nil {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
+	everywhere := dropsInAllThreads && dropInAllThreads() == nil
 	if err := stay(); err != nil { // what the capabilities let in, the command may not be
 		return err
 	}
-	role := roleReaper
-	if p.Terminal {
-		role = roleReaperTTY
-	}
-	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
-	}
-	if err := shutDoors(p); err != nil {
+	if err := shutDoors(p, everywhere); err != nil {
 		return err
 	}
-	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
-	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
+	r.tty = p.Terminal
+	if everywhere {
+		return r.become()
+	}
+	return r.execute()
+}
+
+// enterNamespaces makes the sandbox one, checks that, and tells the supervisor.
+func enterNamespaces(p params, furnish func(params) error) error {
+	if err := furnish(p); err != nil {
+		return err
+	}
+	if err := checkNamespaces(p.NetNS, p.PIDNS); err != nil {
+		return err
+	}
+	return tellEntered()
 }
 
 var errNoSupervisor = errors.New("bridge: the sandbox's supervisor is gone")
@@ -116,15 +117,20 @@ func tellEntered() error {
 	return nil
 }
 
-func readParams() (params, error) {
+// readParams receives what the supervisor tells first.
+func readParams() (p params, where directory, err error) {
 	if !isControl(fdControl) || !isControl(fdSuper) {
-		return params{}, errNotAlone
+		return p, where, errNotAlone
 	}
 	m, err := receive(fdSuper)
 	if err != nil || m.Params == nil {
-		return params{}, hostGone(err)
+		return p, where, hostGone(err)
 	}
-	return *m.Params, nil
+	d, err := receive(fdSuper)
+	if err != nil || d.Directory == nil {
+		return p, where, errNoSupervisor
+	}
+	return *m.Params, *d.Directory, nil
 }
 
 func hostGone(err error) error {

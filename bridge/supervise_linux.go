@@ -70,9 +70,12 @@ func adopt() error {
 // charge is what a supervisor is responsible for.
 type charge struct {
 	signals <-chan os.Signal
-	control int // socket to the gate
-	self    int // the running program
+	caught  <-chan struct{} // closed when signals are caught
+	control int             // socket to the gate
+	self    int             // the running program
 	params  []byte
+
+	tell sync.Once // that signals are passed on
 
 	mu   sync.Mutex // guards the following
 	kill func()     // ends the sandbox that there is
@@ -87,7 +90,8 @@ func supervise(args []string) error {
 	if err != nil {
 		return err
 	}
-	c := &charge{signals: catchSignals(), kill: func() {}}
+	c := &charge{kill: func() {}}
+	c.signals, c.caught = catchSignals()
 	if err := errors.Join(closeInherited(), adopt()); err != nil {
 		return err
 	}
@@ -178,7 +182,17 @@ func (c *charge) start(w way) (*making, error) {
 	}
 	c.mu.Unlock()
 	go a.attend()
-	offerServices(a.super) // while the sandbox is being made
+	services, err := writeServices() // while the sandbox is being made
+	// The process inside goes no further than to wait for these. Until now a signal ended this
+	// process, and with it the sandbox to be.
+	<-c.caught
+	c.tell.Do(func() { _ = sendFDs(c.control, message{Ready: true}) }) // if it fails, awaitHangup sees why
+	if err != nil {
+		_ = sendFDs(a.super, message{Error: err.Error()}) // or else it is gone
+		return a, nil
+	}
+	defer unix.Close(services)
+	_ = sendFDs(a.super, message{Ready: true}, services)
 	return a, nil
 }
 

@@ -33,6 +33,9 @@ func (r *run) session(s Streams, p *policy, b *backend, log *decisionlog.Log, co
 	sigs := catchSignals(context.Background(), runSignals(r.sandbox == modeNone))
 	defer sigs.stop()
 
+	if b.launch != nil {
+		sigs.ready() // another proxy has to be ended
+	}
 	b.conceal = true
 	h, err := b.start(sigs.ctx, built)
 	if err != nil {

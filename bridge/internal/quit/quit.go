@@ -9,22 +9,29 @@ package quit
 import (
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 )
 
 // status is 128 and the number of the signal, as a shell gives it.
 const status = 128 + int(syscall.SIGQUIT)
 
-var caught = make(chan os.Signal, 1)
+var (
+	caught = make(chan os.Signal, 1)
+	arming sync.WaitGroup
+)
 
 // Arm lets SIGQUIT end the process at once, unless it was ignored when the process was
-// started. It is for the time in which there is nothing to clean up. It is idempotent.
+// started. It is for the time in which there is nothing to clean up. It is idempotent. It does not
+// wait for the other threads that have to hear of it, which takes longer than most of a start.
 func Arm() {
 	if signal.Ignored(syscall.SIGQUIT) {
 		return
 	}
-	signal.Notify(caught, syscall.SIGQUIT)
+	arming.Add(1)
 	go func() {
+		signal.Notify(caught, syscall.SIGQUIT)
+		arming.Done()
 		if _, ok := <-caught; ok {
 			os.Exit(status)
 		}
@@ -34,6 +41,7 @@ func Arm() {
 // Release gives SIGQUIT back to whoever else has asked for it. One that came
 // before ends the process still.
 func Release() {
+	arming.Wait()
 	signal.Stop(caught)
 	select {
 	case <-caught:
