@@ -64,7 +64,12 @@ func parseMounts(text string) (mounts []mount, err error) {
 }
 
 // unescape undoes the octal spelling of blanks and backslashes in mountinfo.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
 
 // mountIndex finds mounts among thousands: hosts of containers have so many, and the covers
 // of sockets are mounts, too.

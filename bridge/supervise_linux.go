@@ -75,6 +75,8 @@ type charge struct {
 	self    int             // the running program
 	params  []byte
 
+	services chan gathered // one, once it is there
+
 	tell sync.Once // that signals are passed on
 
 	mu   sync.Mutex // guards the following
@@ -90,8 +92,9 @@ func supervise(args []string) error {
 	if err != nil {
 		return err
 	}
-	c := &charge{kill: func() {}}
+	c := &charge{kill: func() {}, services: make(chan gathered, 1)}
 	c.signals, c.caught = catchSignals()
+	go func() { c.services <- gather() }() // while the sandbox is being made
 	if err := errors.Join(closeInherited(), adopt()); err != nil {
 		return err
 	}
@@ -182,18 +185,25 @@ func (c *charge) start(w way) (*making, error) {
 	}
 	c.mu.Unlock()
 	go a.attend()
-	services, err := writeServices() // while the sandbox is being made
-	// The process inside goes no further than to wait for these. Until now a signal ended this
-	// process, and with it the sandbox to be.
-	<-c.caught
-	c.tell.Do(func() { _ = sendFDs(c.control, message{Ready: true}) }) // if it fails, awaitHangup sees why
-	if err != nil {
-		_ = sendFDs(a.super, message{Error: err.Error()}) // or else it is gone
-		return a, nil
-	}
-	defer unix.Close(services)
-	_ = sendFDs(a.super, message{Ready: true}, services)
+	a.inform()
 	return a, nil
+}
+
+// inform tells the process inside what of the host it must take out of sight, for which that waits. Until
+// now a signal ended this process, and with it the sandbox to be.
+func (a *making) inform() {
+	<-a.caught
+	a.tell.Do(func() { _ = sendFDs(a.control, message{Ready: true}) }) // if it fails, awaitHangup sees why
+	g := <-a.services
+	a.services <- g // there may be another way
+	if g.err == nil {
+		_, g.err = unix.Seek(g.fd, 0, io.SeekStart)
+	}
+	if g.err != nil {
+		_ = sendFDs(a.super, message{Error: g.err.Error()}) // or else it is gone
+		return
+	}
+	_ = sendFDs(a.super, message{Ready: true}, g.fd)
 }
 
 // prepare makes what the process inside is to find, and returns its end of the socket to this process, on

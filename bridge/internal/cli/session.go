@@ -99,10 +99,10 @@ func (r *run) launch(s Streams, h *proxycore.Handle, b *backend, filter *proxyco
 // person reads it and there is something to say.
 func (r *run) report(s Streams, denied *summary.Counter) {
 	asked := r.set.Changed("summary")
-	if conf, err := os.ReadFile("/etc/resolv.conf"); err == nil { // which the sandbox has, too, or else nothing is lost
-		denied.Search = summary.SearchDomains(string(conf))
-	}
 	if asked && r.summary || !asked && denied.Total() > 0 && isTerminal(s.Stderr) {
+		if conf, err := os.ReadFile("/etc/resolv.conf"); err == nil { // which the sandbox has, too, or else nothing is lost
+			denied.Search = summary.SearchDomains(string(conf))
+		}
 		_ = denied.Write(s.Stderr) // standard error is gone: there is nowhere to say so
 	}
 }
