@@ -85,7 +85,7 @@ func checkAllThreads() error {
 		want["Seccomp"] = unix.SECCOMP_MODE_FILTER
 	}
 	for _, n := range names {
-		status, err := os.ReadFile(path.Join(tasks, n.Name(), "status"))
+		status, err := readProc(path.Join(tasks, n.Name(), "status"))
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
 			continue // it has ended
 		}
@@ -101,7 +101,7 @@ func checkAllThreads() error {
 
 // threadStatus is what the kernel says of this thread, and takes a /proc.
 func threadStatus() ([]byte, error) {
-	status, err := os.ReadFile("/proc/thread-self/status")
+	status, err := readProc("/proc/thread-self/status")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: it takes a /proc here (bwrap --proc /proc)", err)
 	}

@@ -125,11 +125,13 @@ func receive(sock int) (m message, err error) {
 	return m, json.Unmarshal(b, &m)
 }
 
-// receivePacket reads the next packet from a blocking socket; io.EOF is the end.
+// receivePacket reads the next packet from a blocking socket; io.EOF is the end. It looks first how long
+// that is: most are short, and a process that lives a moment need not have room for the longest.
 func receivePacket(sock int) ([]byte, error) {
-	b := make([]byte, maxMessage)
+	var b []byte
+	flags := unix.MSG_PEEK | unix.MSG_TRUNC
 	for {
-		n, _, err := unix.Recvfrom(sock, b, 0)
+		n, _, err := unix.Recvfrom(sock, b, flags)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
@@ -137,6 +139,9 @@ func receivePacket(sock int) ([]byte, error) {
 			return nil, err
 		case n == 0:
 			return nil, io.EOF
+		case flags != 0:
+			b, flags = make([]byte, min(n, maxMessage)), 0
+			continue
 		}
 		return b[:n], nil
 	}

@@ -60,7 +60,7 @@ func lookAround() (s surroundings, err error) {
 	if s.mounts, err = readMounts(); err != nil {
 		return s, err
 	}
-	text, err := os.ReadFile("/proc/self/net/unix")
+	text, err := readProc("/proc/self/net/unix")
 	if err != nil {
 		return s, fmt.Errorf("bridge: find out which sockets this host has: %w", err)
 	}

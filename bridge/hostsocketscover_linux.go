@@ -56,7 +56,7 @@ func (f rawFile) Read(b []byte) (int, error) {
 
 // takeServices receives what gather has found.
 func takeServices(sock int) ([]service, error) {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	b, oob := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(4))
 	var n, oobn int
 	err := error(unix.EINTR)
 	for errors.Is(err, unix.EINTR) {

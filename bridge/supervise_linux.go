@@ -24,9 +24,10 @@ const (
 	// enterTimeout bounds how long it may take until the process inside a sandbox has
 	// entered it, which takes milliseconds.
 	enterTimeout = 10 * time.Second
-	// maxAnswer bounds what the process inside says to its supervisor, and maxComplaint what of
+	// maxAnswer bounds what the process inside and its supervisor say to each other once that has been told
+	// what to do, and maxComplaint what of
 	// the words of a way that failed are passed on, in bytes.
-	maxAnswer, maxComplaint = 1 << 10, 16 << 10
+	maxAnswer, maxComplaint = 4 << 10, 16 << 10
 )
 
 // A supervisor is the process that Sandbox.Command starts. It stays outside the

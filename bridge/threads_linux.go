@@ -17,7 +17,7 @@ import (
 const dropsInAllThreads = true
 
 // dropInAllThreads takes every capability from every thread of this process, and sets
-// no_new_privs. Bounding sets it leaves: a thread without capabilities that can get no new ones has no use for
+// no_new_privs. This thread has been through dropPrivileges. Bounding sets it leaves: a thread without capabilities that can get no new ones has no use for
 // them, and to empty them takes a stop of all threads for each.
 func dropInAllThreads() error {
 	hdr := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}

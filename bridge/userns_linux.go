@@ -46,7 +46,7 @@ func identityMap(kind string, own, needs int) ([]syscall.SysProcIDMap, error) {
 	if !capable(needs) {
 		return []syscall.SysProcIDMap{{ContainerID: own, HostID: own, Size: 1}}, nil
 	}
-	b, err := os.ReadFile("/proc/self/" + kind + "_map")
+	b, err := readProc("/proc/self/" + kind + "_map")
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out which %ss there are: %w", kind, err)
 	}
