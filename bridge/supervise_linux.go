@@ -21,7 +21,7 @@ const (
 	stayDelay = 2 * time.Second
 	// enterTimeout bounds how long it may take until the process inside a sandbox has
 	// entered it, which takes milliseconds.
-	enterTimeout = 10 * time.Second
+	enterTimeout = 30 * time.Second
 	// maxAnswer bounds what the process inside and its supervisor say to each other once that has been told
 	// what to do, and maxComplaint what is passed on of the words of a way that failed, in bytes.
 	maxAnswer, maxComplaint = 4 << 10, 16 << 10

@@ -9,29 +9,22 @@ package quit
 import (
 	"os"
 	"os/signal"
-	"sync"
 	"syscall"
 )
 
 // status is 128 and the number of the signal, as a shell gives it.
 const status = 128 + int(syscall.SIGQUIT)
 
-var (
-	caught = make(chan os.Signal, 1)
-	arming sync.WaitGroup
-)
+var caught = make(chan os.Signal, 1)
 
 // Arm lets SIGQUIT end the process at once, unless it was ignored when the process was
-// started. It is for the time in which there is nothing to clean up. It is idempotent. It does not
-// wait for the other threads that have to hear of it, which takes longer than most of a start.
+// started. It is for the time in which there is nothing to clean up. It is idempotent.
 func Arm() {
 	if signal.Ignored(syscall.SIGQUIT) {
 		return
 	}
-	arming.Add(1)
+	signal.Notify(caught, syscall.SIGQUIT)
 	go func() {
-		signal.Notify(caught, syscall.SIGQUIT)
-		arming.Done()
 		if _, ok := <-caught; ok {
 			os.Exit(status)
 		}
@@ -41,7 +34,6 @@ func Arm() {
 // Release gives SIGQUIT back to whoever else has asked for it. One that came
 // before ends the process still.
 func Release() {
-	arming.Wait()
 	signal.Stop(caught)
 	select {
 	case <-caught:
