@@ -61,6 +61,8 @@ type params struct {
 	Terminal bool
 	// Hide is what a sandbox of our own must cover; bwrap does it by itself, and init ignores it.
 	Hide []cover `json:",omitempty"`
+	// RuledOut is why, under Auto, the mode that is not tried is not.
+	RuledOut string `json:",omitempty"`
 	// Weaker and HostSockets are as in Sandbox.
 	Weaker      []Door   `json:",omitempty"`
 	HostSockets []string `json:",omitempty"`

@@ -28,13 +28,16 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 	if err := s.check(h, name); err != nil {
 		return nil, err
 	}
-	modes, err := waysOf(s.mode())
+	modes, ruledOut, err := waysOf(s.mode())
 	if err != nil {
 		return nil, err
 	}
 	p, err := s.params(h)
 	if err != nil {
 		return nil, err
+	}
+	if ruledOut != nil {
+		p.RuledOut = ruledOut.Error()
 	}
 	hide, err := findHidden(s.Hide)
 	if err != nil {

@@ -119,7 +119,7 @@ func supervise(args []string) error {
 		}
 		failed = append(failed, w.failure(err))
 	}
-	return noWay(failed)
+	return noWay(missing(c.params, ways, failed))
 }
 
 // stop ends the sandbox, and has no other one made.

@@ -4,8 +4,10 @@
 package bridge
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -22,36 +24,37 @@ type way struct {
 
 // waysOf says how a sandbox of mode m is to be made here: as one of the modes, or, for Auto, as the first
 // of two that works. Whether a mode works shows when it is used, by the supervisor; what is known already,
-// because it was asked for (Probe) or because bwrap is not installed, is an error at once.
-func waysOf(m Mode) ([]Mode, error) {
+// because it was asked for (Probe) or because bwrap is not installed, is an error at once. ruledOut is
+// why one of Auto's two is not among the ways.
+func waysOf(m Mode) (ways []Mode, ruledOut, err error) {
 	switch m {
 	case Bwrap:
 		err, known := probeKept(Bwrap)
 		if !known {
 			_, err = findBwrap()
 		}
-		return []Mode{Bwrap}, err
+		return []Mode{Bwrap}, nil, err
 	case UserNS:
 		err, _ := probeKept(UserNS)
-		return []Mode{UserNS}, err
+		return []Mode{UserNS}, nil, err
 	case Auto, "":
 	default:
-		return nil, unknownMode(m)
+		return nil, nil, unknownMode(m)
 	}
-	bwrap, knownB := waysOf(Bwrap)
-	own, knownU := waysOf(UserNS)
+	bwrap, _, noB := waysOf(Bwrap)
+	own, _, noU := waysOf(UserNS)
 	switch {
-	case knownB != nil && knownU != nil:
-		return nil, noWay([]error{knownB, knownU})
-	case knownB != nil:
-		return own, nil
-	case knownU != nil:
-		return bwrap, nil
+	case noB != nil && noU != nil:
+		return nil, nil, noWay([]error{noB, noU})
+	case noB != nil:
+		return own, noB, nil
+	case noU != nil:
+		return bwrap, noU, nil
 	}
 	if _, works := probeKept(Bwrap); works {
-		return bwrap, nil
+		return bwrap, nil, nil
 	}
-	return append(bwrap, own...), nil
+	return append(bwrap, own...), nil, nil
 }
 
 func unknownMode(m Mode) error {
@@ -126,6 +129,19 @@ func noWay(failed []error) error {
 	}
 	return fmt.Errorf("bridge: no way to make a sandbox without a network works here, so nothing is run: %w; %w",
 		inner{failed[0]}, inner{failed[1]})
+}
+
+// missing adds to what failed why the other mode was not tried, if the packet with the parameters says so.
+func missing(packet []byte, ways []way, failed []error) []error {
+	var m message
+	if json.Unmarshal(packet, &m) != nil || m.Params == nil || m.Params.RuledOut == "" {
+		return failed
+	}
+	at := len(failed)
+	if ways[0].mode == UserNS {
+		at = 0 // bwrap comes first
+	}
+	return slices.Insert(failed, at, errors.New(m.Params.RuledOut))
 }
 
 // spoken is an error with what a process said on standard error before it ended as err says.

@@ -127,19 +127,46 @@ func TestWaysOf(t *testing.T) {
 		t.Run(tc.name, func(t *testing.T) {
 			withBwrap(t, "exit 1")
 			probed.results = tc.known
-			got, err := waysOf(tc.mode)
+			got, ruledOut, err := waysOf(tc.mode)
 			if (tc.want == nil) != (err != nil) || err == nil && !slices.Equal(got, tc.want) {
 				t.Errorf("got %v, %v, want %v", got, err, tc.want)
+			}
+			if len(got) == 1 && tc.mode != Bwrap && tc.mode != UserNS && (ruledOut == nil) != (tc.known[Bwrap] == nil && tc.known[UserNS] == nil) {
+				t.Errorf("ruled out: %v", ruledOut)
 			}
 		})
 	}
 	withoutResults(t)
 	t.Setenv("PATH", tempDir(t))
-	if got, err := waysOf(Auto); err != nil || !slices.Equal(got, []Mode{UserNS}) {
+	if got, ruledOut, err := waysOf(Auto); err != nil || !errors.Is(ruledOut, exec.ErrNotFound) || !slices.Equal(got, []Mode{UserNS}) {
 		t.Errorf("without bwrap: %v, %v, want userns", got, err)
 	}
-	if _, err := waysOf(Bwrap); !errors.Is(err, exec.ErrNotFound) {
+	if _, _, err := waysOf(Bwrap); !errors.Is(err, exec.ErrNotFound) {
 		t.Errorf("bwrap without bwrap: %v, want that it is not found", err)
+	}
+}
+
+// TestMissing: what is said when nothing worked names the mode that was not even tried.
+func TestMissing(t *testing.T) {
+	t.Parallel()
+	packet, err := encode(message{Params: &params{RuledOut: "bridge: the other"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tried := errors.New("bridge: this one")
+	for _, tc := range []struct {
+		mode   Mode
+		packet []byte
+		want   string
+	}{
+		{UserNS, packet, ": the other; this one"},
+		{Bwrap, packet, ": this one; the other"},
+		{Bwrap, []byte(`{"Params":{}}`), "bridge: this one"},
+		{Bwrap, nil, "bridge: this one"},
+	} {
+		if got := noWay(missing(tc.packet, []way{{mode: tc.mode}}, []error{tried})); !strings.HasSuffix(got.Error(), tc.want) {
+			t.Errorf("%s: got %q, want %q", tc.mode, got, tc.want)
+		}
 	}
 }
 
