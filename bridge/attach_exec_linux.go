@@ -41,7 +41,7 @@ func (a *attached) exec(argv, env []string) error {
 		env = withoutHostVariables(env, nil)
 	}
 	env = a.environ(env)
-	if err := shutDoors(a.params); err != nil {
+	if err := shutDoors(a.params, false); err != nil {
 		return err
 	}
 	args := append([]string{"sallyport-attached", roleAttached, strconv.Itoa(fd)}, argv...)
@@ -80,7 +80,8 @@ func reapAttached(args []string) error {
 		return err
 	}
 	env := os.Environ()
-	signals := catchSignals()
+	signals, caught := catchSignals()
+	<-caught
 	file, err := lookUp(argv[0], env)
 	if err != nil {
 		return err

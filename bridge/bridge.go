@@ -121,6 +121,11 @@ type Sandbox struct {
 // returned nothing that ran in the sandbox is left; only after Cmd.Process.Kill, which
 // gives nobody the time to see to that, it may take a moment more.
 //
+// That bwrap is not installed, or that Probe has found the mode not to work, is an error of Command. Anything
+// else that keeps a mode from working shows when the command is run, as the sandbox itself is the trial: Stderr
+// has one line with the cause and the remedy, and the status is ExitFailed. Under Auto the second mode is tried
+// first, if the first made no sandbox in which the command could have been started.
+//
 // The sandbox's listener is detached from h when the sandbox ends; Command does
 // not close h, and closing h only takes the network away. The program
 // must have called Init first.
@@ -135,7 +140,8 @@ func Init() { runRole() }
 
 // Probe finds out, by really making a sandbox, whether mode m works here, and
 // returns it; for Auto it returns the mode that Auto stands for. The error
-// names the cause and the remedy. The result is kept for the life of the process.
+// names the cause and the remedy. The result is kept for the life of the process, and Command goes by it:
+// a program that starts many sandboxes and wants to know beforehand asks once.
 func Probe(ctx context.Context, m Mode) (Mode, error) { return probe(ctx, m) }
 
 // Session runs a command from Sandbox.Command for a command-line program: it

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -67,9 +68,40 @@ func dropBounding() error {
 // checkUnprivileged asks the kernel, rather than believe that dropPrivileges worked.
 func checkUnprivileged() error { return checkStatus("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb") }
 
+// checkAllThreads asks the kernel, rather than believe that dropInAllThreads worked. Where this thread has
+// a system call filter, the others must have one, too.
+func checkAllThreads() error {
+	const tasks = "/proc/self/task"
+	own, err := threadStatus()
+	if err != nil {
+		return err
+	}
+	names, err := os.ReadDir(tasks)
+	if err != nil || len(names) == 0 {
+		return fmt.Errorf("bridge: list the threads of process 1 of the sandbox: %w", errors.Join(err, os.ErrNotExist))
+	}
+	want := map[string]uint64{"NoNewPrivs": 1, "CapInh": 0, "CapPrm": 0, "CapEff": 0, "CapAmb": 0}
+	if isFiltered(own) {
+		want["Seccomp"] = unix.SECCOMP_MODE_FILTER
+	}
+	for _, n := range names {
+		status, err := readProc(path.Join(tasks, n.Name(), "status"))
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.ESRCH) {
+			continue // it has ended
+		}
+		if err == nil {
+			err = compareStatus(string(status), want)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // threadStatus is what the kernel says of this thread, and takes a /proc.
 func threadStatus() ([]byte, error) {
-	status, err := os.ReadFile("/proc/thread-self/status")
+	status, err := readProc("/proc/thread-self/status")
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%w: it takes a /proc here (bwrap --proc /proc)", err)
 	}
@@ -87,7 +119,13 @@ func checkStatus(sets ...string) error {
 	for _, set := range sets {
 		want[set] = 0
 	}
-	for line := range strings.Lines(string(status)) {
+	return compareStatus(string(status), want)
+}
+
+// compareStatus makes sure that the status of a thread has the values that are wanted.
+func compareStatus(status string, want map[string]uint64) error {
+	found := 0
+	for line := range strings.Lines(status) {
 		key, value, _ := strings.Cut(line, ":")
 		w, ok := want[key]
 		if !ok {
@@ -98,10 +136,10 @@ func checkStatus(sets ...string) error {
 			return fmt.Errorf("bridge: %s is %q in the sandbox, want %x: refusing to run the command",
 				key, strings.TrimSpace(value), w)
 		}
-		delete(want, key)
+		found++
 	}
-	if len(want) != 0 {
-		return errors.New("bridge: /proc/thread-self/status does not tell the capabilities: refusing to run the command")
+	if found != len(want) {
+		return errors.New("bridge: the status of a thread in /proc does not tell its capabilities: refusing to run the command")
 	}
 	return nil
 }

@@ -20,6 +20,7 @@ const (
 	fdControl = 3 // SEQPACKET socket whose far end this library's user holds
 	fdSelf    = 4 // O_PATH descriptor of the running program
 	fdSuper   = 5 // SEQPACKET socket to the supervisor
+	fdStderr  = 6 // what standard error is to be once the sandbox is entered
 )
 
 // maxMessage bounds one message on the control socket.
@@ -28,7 +29,7 @@ const maxMessage = 64 << 10
 // message is what the two ends of the control socket say to each other. The
 // packets are small, so a send never blocks for long.
 type message struct {
-	// Params goes to the process inside.
+	// Params goes to the process inside, by way of its supervisor.
 	Params *params `json:",omitempty"`
 	// Entrances comes with as many descriptors, in the same order.
 	Entrances []entrance `json:",omitempty"`
@@ -40,8 +41,11 @@ type message struct {
 	Error string `json:",omitempty"`
 	// Directory goes from the supervisor to the process inside, on the socket between them.
 	Directory *directory `json:",omitempty"`
+	// Entered is what the process inside tells its supervisor when the sandbox is one: from then on
+	// no other way to make it is tried.
+	Entered bool `json:",omitempty"`
 	// Ready is what the process that gets the signals and its supervisor tell
-	// each other, on a socket of their own.
+	// each other, on a socket of their own, and the supervisor the gate when it passes signals on.
 	Ready bool `json:",omitempty"`
 }
 
@@ -55,8 +59,10 @@ type params struct {
 	Java     string // proxycore.Bouquet.JavaTrustStore
 	NoProxy  string // as in proxycore.Bouquet
 	Terminal bool
-	// Hide is what a sandbox of our own must cover; bwrap does it by itself.
+	// Hide is what a sandbox of our own must cover; bwrap does it by itself, and init ignores it.
 	Hide []cover `json:",omitempty"`
+	// RuledOut is why, under Auto, the mode that is not tried is not.
+	RuledOut string `json:",omitempty"`
 	// Weaker and HostSockets are as in Sandbox.
 	Weaker      []Door   `json:",omitempty"`
 	HostSockets []string `json:",omitempty"`
@@ -95,6 +101,11 @@ func sendFDs(sock int, m message, fds ...int) error {
 	if err != nil {
 		return err
 	}
+	return sendPacket(sock, b, fds...)
+}
+
+// sendPacket writes b, and passes fds with it, on a blocking socket.
+func sendPacket(sock int, b []byte, fds ...int) (err error) {
 	var oob []byte
 	if len(fds) > 0 {
 		oob = unix.UnixRights(fds...)
@@ -108,20 +119,33 @@ func sendFDs(sock int, m message, fds ...int) error {
 }
 
 // receive reads the next message from a blocking socket; io.EOF is the end.
-func receive(sock int) (message, error) {
-	b := make([]byte, maxMessage)
+func receive(sock int) (m message, err error) {
+	b, err := receivePacket(sock)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(b, &m)
+}
+
+// receivePacket reads the next packet from a blocking socket; io.EOF is the end. It looks first how long
+// that is: most are short, and a process that lives a moment need not have room for the longest.
+func receivePacket(sock int) ([]byte, error) {
+	var b []byte
+	flags := unix.MSG_PEEK | unix.MSG_TRUNC
 	for {
-		n, _, err := unix.Recvfrom(sock, b, 0)
+		n, _, err := unix.Recvfrom(sock, b, flags)
 		switch {
 		case errors.Is(err, unix.EINTR):
 			continue
 		case err != nil:
-			return message{}, err
+			return nil, err
 		case n == 0:
-			return message{}, io.EOF
+			return nil, io.EOF
+		case flags != 0:
+			b, flags = make([]byte, min(n, maxMessage)), 0
+			continue
 		}
-		var m message
-		return m, json.Unmarshal(b[:n], &m)
+		return b[:n], nil
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"unsafe"
@@ -104,9 +105,10 @@ func filterWorks() error {
 }
 
 // shutDoors shuts the doors that a system call filter shuts. It is called without any
-// capability and with no_new_privs, on the thread that then executes the reaper: nothing
-// that comes after it can get rid of the filter, by no exec, fork or namespace.
-func shutDoors(p params) error {
+// capability and with no_new_privs, on the thread that then executes or is the reaper: nothing
+// that comes after it can get rid of the filter, by no exec, fork or namespace. Everywhere says
+// that no thread of this process has a capability any more, and shuts the doors for all of them.
+func shutDoors(p params, everywhere bool) error {
 	if err := checkStdio(p); err != nil {
 		return err
 	}
@@ -126,9 +128,16 @@ func shutDoors(p params) error {
 		filter[i] = unix.SockFilter{Code: r.Op, Jt: r.Jt, Jf: r.Jf, K: r.K}
 	}
 	fprog := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
-	_, _, e := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, 0, uintptr(unsafe.Pointer(&fprog)))
+	flags := uintptr(0)
+	if everywhere {
+		flags = unix.SECCOMP_FILTER_FLAG_TSYNC
+	}
+	thread, _, e := syscall.RawSyscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, flags, uintptr(unsafe.Pointer(&fprog)))
 	if e != 0 {
 		return fmt.Errorf("bridge: install the system call filter: %w", e)
+	}
+	if thread != 0 {
+		return fmt.Errorf("bridge: install the system call filter: thread %d cannot have it", thread)
 	}
 	return checkFiltered()
 }
@@ -139,12 +148,20 @@ func checkFiltered() error {
 	if err != nil {
 		return fmt.Errorf("bridge: check that there is a system call filter: %w", err)
 	}
+	if !isFiltered(status) {
+		return errors.New("bridge: the kernel does not apply the system call filter: refusing to run the command")
+	}
+	return nil
+}
+
+// isFiltered reports whether a thread with this status in /proc has a system call filter.
+func isFiltered(status []byte) bool {
 	for line := range strings.Lines(string(status)) {
-		if mode, ok := strings.CutPrefix(line, "Seccomp:"); ok && strings.TrimSpace(mode) == "2" {
-			return nil
+		if mode, ok := strings.CutPrefix(line, "Seccomp:"); ok {
+			return strings.TrimSpace(mode) == strconv.Itoa(unix.SECCOMP_MODE_FILTER)
 		}
 	}
-	return errors.New("bridge: the kernel does not apply the system call filter: refusing to run the command")
+	return false
 }
 
 // checkStdio refuses standard descriptors that are sockets by which the command could

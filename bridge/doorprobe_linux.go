@@ -59,10 +59,12 @@ func call(nr uintptr, args ...uintptr) unix.Errno {
 
 // exotic are socket families by which programs have left sandboxes or attacked the kernel.
 // To try one that is not shut may have the host load a module.
-var exotic = map[string]uintptr{
-	"vsock": unix.AF_VSOCK, "packet": unix.AF_PACKET, "alg": unix.AF_ALG, "xdp": unix.AF_XDP, "can": unix.AF_CAN,
-	"tipc": unix.AF_TIPC, "bluetooth": unix.AF_BLUETOOTH, "nfc": unix.AF_NFC, "rds": unix.AF_RDS, "smc": unix.AF_SMC,
-	"kcm": unix.AF_KCM, "qipcrtr": unix.AF_QIPCRTR, "key": unix.AF_KEY, "rxrpc": unix.AF_RXRPC, "pppox": unix.AF_PPPOX,
+func exotic() map[string]uintptr {
+	return map[string]uintptr{
+		"vsock": unix.AF_VSOCK, "packet": unix.AF_PACKET, "alg": unix.AF_ALG, "xdp": unix.AF_XDP, "can": unix.AF_CAN,
+		"tipc": unix.AF_TIPC, "bluetooth": unix.AF_BLUETOOTH, "nfc": unix.AF_NFC, "rds": unix.AF_RDS, "smc": unix.AF_SMC,
+		"kcm": unix.AF_KCM, "qipcrtr": unix.AF_QIPCRTR, "key": unix.AF_KEY, "rxrpc": unix.AF_RXRPC, "pppox": unix.AF_PPPOX,
+	}
 }
 
 // tryCalls tries what a system call filter refuses. The arguments of calls that could do harm make no sense.
@@ -85,7 +87,7 @@ func tryCalls(skip []string) (all []attempt) {
 		var fds [2]int32
 		try(DoorUnixSockets, "pair of "+name, unix.EPERM, unix.SYS_SOCKETPAIR, unix.AF_UNIX, typ, 0, address(&fds))
 	}
-	for name, family := range exotic {
+	for name, family := range exotic() {
 		try(DoorSocketFamilies, name+" socket", unix.EAFNOSUPPORT, unix.SYS_SOCKET, family, unix.SOCK_DGRAM)
 		try(DoorSocketFamilies, "raw "+name+" socket", unix.EAFNOSUPPORT, unix.SYS_SOCKET, family, unix.SOCK_RAW)
 	}
@@ -103,22 +105,27 @@ func tryCalls(skip []string) (all []attempt) {
 	for name, cmd := range map[string]uintptr{"type": unix.TIOCSTI, "paste": unix.TIOCLINUX, "type, long": high(unix.TIOCSTI)} {
 		try(DoorTerminalInjection, name, unix.EPERM, unix.SYS_IOCTL, 0, cmd, 0)
 	}
-	for name, k := range kernelCalls {
+	for name, k := range kernelCalls() {
 		try(DoorKernelInterfaces, name, k.want, k.nr, ^uintptr(0), ^uintptr(0), ^uintptr(0), ^uintptr(0))
 	}
 	return all
 }
 
 // kernelCalls are some of those that are refused.
-var kernelCalls = map[string]struct {
+func kernelCalls() map[string]kernelCall {
+	return map[string]kernelCall{
+		"bpf": {unix.SYS_BPF, unix.EPERM}, "perf_event_open": {unix.SYS_PERF_EVENT_OPEN, unix.EPERM},
+		"userfaultfd": {unix.SYS_USERFAULTFD, unix.EPERM}, "open_by_handle_at": {unix.SYS_OPEN_BY_HANDLE_AT, unix.EPERM},
+		"add_key": {unix.SYS_ADD_KEY, unix.ENOSYS}, "request_key": {unix.SYS_REQUEST_KEY, unix.ENOSYS}, "keyctl": {unix.SYS_KEYCTL, unix.ENOSYS},
+		"syslog": {unix.SYS_SYSLOG, unix.EPERM}, "quotactl": {unix.SYS_QUOTACTL, unix.EPERM}, "init_module": {unix.SYS_INIT_MODULE, unix.EPERM},
+		"a system call of the future": {unix.SYS_RSEQ_SLICE_YIELD + 1, unix.ENOSYS},
+	}
+}
+
+// kernelCall is a system call and how it is refused.
+type kernelCall struct {
 	nr   uintptr
 	want unix.Errno
-}{
-	"bpf": {unix.SYS_BPF, unix.EPERM}, "perf_event_open": {unix.SYS_PERF_EVENT_OPEN, unix.EPERM},
-	"userfaultfd": {unix.SYS_USERFAULTFD, unix.EPERM}, "open_by_handle_at": {unix.SYS_OPEN_BY_HANDLE_AT, unix.EPERM},
-	"add_key": {unix.SYS_ADD_KEY, unix.ENOSYS}, "request_key": {unix.SYS_REQUEST_KEY, unix.ENOSYS}, "keyctl": {unix.SYS_KEYCTL, unix.ENOSYS},
-	"syslog": {unix.SYS_SYSLOG, unix.EPERM}, "quotactl": {unix.SYS_QUOTACTL, unix.EPERM}, "init_module": {unix.SYS_INIT_MODULE, unix.EPERM},
-	"a system call of the future": {unix.SYS_RSEQ_SLICE_YIELD + 1, unix.ENOSYS},
 }
 
 func describe(e unix.Errno) string {
@@ -199,8 +206,9 @@ func onlyLoopback() error {
 
 // firstIsOurs makes sure that process 1 is the sandbox's and cannot be looked into.
 func firstIsOurs() error {
-	comm, err := os.ReadFile("/proc/1/cmdline")
-	if err != nil || !strings.HasPrefix(string(comm), "sallyport-init\x00") {
+	line, err := os.ReadFile("/proc/1/cmdline")
+	words := strings.Split(string(line), "\x00")
+	if err != nil || len(words) < 2 || !slices.Contains([]string{roleInit, roleSetup, roleReaper, roleReaperTTY}, words[1]) {
 		return errors.New("process 1 is not the sandbox's")
 	}
 	if _, err := os.Readlink(path.Join("/proc/1/root")); err == nil {

@@ -35,15 +35,15 @@ type gate struct {
 	mu     sync.Mutex // guards the following
 	conn   *net.UnixConn
 	killed bool
-	opened chan struct{} // closed when the supervisor has connected
+	opened chan struct{} // closed when the supervisor passes signals on
 }
 
 // gates maps the names of the gates that run to their opened channels. Session.Run, which
 // has only the command, finds the one of its sandbox here.
 var gates sync.Map
 
-// awaitSupervisor returns when the supervisor that cmd started can pass signals on, which it
-// can before it connects to its gate, or when over is closed. A signal that it got
+// awaitSupervisor returns when the supervisor that cmd started can pass signals on, as it tells
+// its gate, or when over is closed. A signal that it got
 // before that would end it in the way of the Go runtime instead of the command.
 func awaitSupervisor(cmd *exec.Cmd, over <-chan struct{}) {
 	if len(cmd.Args) < 3 {
@@ -123,6 +123,12 @@ func (g *gate) run() {
 	if send(c, message{Params: &g.params}) != nil {
 		return
 	}
+	// This comes before anything from inside, which cannot come earlier.
+	m, fds, err := receiveFDs(c)
+	if closeForeign(fds); err != nil || !m.Ready || len(fds) > 0 {
+		return
+	}
+	close(g.opened)
 	detach, err := serveEntrances(c, g.params.wish, g.h, g.listen)
 	if err != nil {
 		_ = send(c, message{Error: err.Error()}) // if it fails, the child sees the end
@@ -161,7 +167,6 @@ func (g *gate) admit() (*net.UnixConn, error) {
 			return nil, net.ErrClosed
 		}
 		g.conn = c
-		close(g.opened)
 		return c, nil
 	}
 }

@@ -16,7 +16,7 @@ import (
 func TestRolesByHand(t *testing.T) {
 	t.Parallel()
 	for _, role := range []string{
-		roleSuperviseBwrap, roleSuperviseOwn, roleInit, roleSetup, roleReaper, roleReaperTTY, roleProbeSetup,
+		roleSupervise, roleInit, roleSetup, roleReaper, roleReaperTTY, roleProbeSetup,
 	} {
 		out, err := exec.CommandContext(t.Context(), self, role, "echo", "ran").CombinedOutput()
 		var status *exec.ExitError

@@ -60,7 +60,7 @@ func lookAround() (s surroundings, err error) {
 	if s.mounts, err = readMounts(); err != nil {
 		return s, err
 	}
-	text, err := os.ReadFile("/proc/self/net/unix")
+	text, err := readProc("/proc/self/net/unix")
 	if err != nil {
 		return s, fmt.Errorf("bridge: find out which sockets this host has: %w", err)
 	}
@@ -90,18 +90,15 @@ func parseUnix(text string) (paths []string) {
 type finder struct {
 	surroundings
 	found map[string]service
-	dirs  map[string]string // real paths
+	dirs  map[string]string        // real paths
+	lists map[string][]os.DirEntry // what is in directories
 }
 
 // findServices returns what there is, directories first.
 func findServices(s surroundings) []service {
-	f := finder{surroundings: s, found: map[string]service{}, dirs: map[string]string{}}
+	f := finder{surroundings: s, found: map[string]service{}, dirs: map[string]string{}, lists: map[string][]os.DirEntry{}}
 	for _, pattern := range knownServices(s.home) {
-		matches, err := filepath.Glob(pattern)
-		if err != nil {
-			continue // there is none like that
-		}
-		for _, name := range matches {
+		for _, name := range f.glob(pattern) {
 			f.add(name, true)
 		}
 	}
@@ -218,11 +215,7 @@ func (f *finder) locate(name string) (s service, ok bool) {
 
 // scan adds the sockets in dir and below it, to some depth and as far as *budget goes.
 func (f *finder) scan(dir string, depth int, budget *int) {
-	entries, err := os.ReadDir(dir)
-	if err != nil {
-		return // closed to this user, and so to the command
-	}
-	for _, e := range entries {
+	for _, e := range f.list(dir) {
 		if *budget--; *budget < 0 {
 			return
 		}
@@ -234,6 +227,42 @@ func (f *finder) scan(dir string, depth int, budget *int) {
 			f.scan(name, depth-1, budget)
 		}
 	}
+}
+
+// list returns what is in dir, in no order, or nothing if it is closed to this user, and so to the command.
+// It looks once: several patterns are about one directory, which may be /tmp with thousands of files.
+func (f *finder) list(dir string) []os.DirEntry {
+	entries, known := f.lists[dir]
+	if known {
+		return entries
+	}
+	if d, err := os.Open(dir); err == nil {
+		entries, _ = d.ReadDir(-1) // as far as it goes
+		d.Close()
+	}
+	f.lists[dir] = entries
+	return entries
+}
+
+// glob returns the paths that there may be for pattern, whose last elements package path matches.
+func (f *finder) glob(pattern string) (names []string) {
+	dir, last := path.Split(pattern)
+	dir = path.Clean(dir)
+	if !strings.ContainsAny(pattern, `*?[\`) {
+		return []string{pattern}
+	}
+	for _, dir := range f.glob(dir) {
+		if !strings.ContainsAny(last, `*?[\`) {
+			names = append(names, path.Join(dir, last))
+			continue
+		}
+		for _, e := range f.list(dir) {
+			if ok, err := path.Match(last, e.Name()); ok && err == nil {
+				names = append(names, path.Join(dir, e.Name()))
+			}
+		}
+	}
+	return names
 }
 
 // gather puts directories in the place of many sockets that have them for themselves: it

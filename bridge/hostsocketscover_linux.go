@@ -17,37 +17,28 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// offerServices tells the process inside, from outside, what of the host it must take out of sight. There
-// may be thousands of sockets, so they go in a file without a name. What failed the
-// process inside tells, unless it need not know.
-func offerServices(sock int) {
-	fd, err := writeServices()
-	if err != nil {
-		_ = sendFDs(sock, message{Error: err.Error()}) // or else it is gone
-		return
-	}
-	defer unix.Close(fd)
-	_ = sendFDs(sock, message{Ready: true}, fd)
+// gathered is a file with the services that the process inside must take out of sight, or why there is none.
+type gathered struct {
+	fd  int
+	err error
 }
 
-func writeServices() (int, error) {
+// gather finds out, outside, what services there are. There may be thousands of sockets, so they go in a file
+// without a name. What failed the process inside tells, unless it need not know.
+func gather() gathered {
 	s, err := lookAround()
 	if err != nil {
-		return -1, err
+		return gathered{err: err}
 	}
 	fd, err := unix.MemfdCreate("services", unix.MFD_CLOEXEC)
 	if err != nil {
-		return -1, fmt.Errorf("bridge: make a file for the host's sockets: %w", err)
+		return gathered{err: fmt.Errorf("bridge: make a file for the host's sockets: %w", err)}
 	}
-	err = json.NewEncoder(rawFile(fd)).Encode(findServices(s))
-	if err == nil {
-		_, err = unix.Seek(fd, 0, io.SeekStart)
-	}
-	if err != nil {
+	if err := json.NewEncoder(rawFile(fd)).Encode(findServices(s)); err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("bridge: list the host's sockets: %w", err)
+		return gathered{err: fmt.Errorf("bridge: list the host's sockets: %w", err)}
 	}
-	return fd, nil
+	return gathered{fd: fd}
 }
 
 // rawFile reads and writes a descriptor that somebody else closes.
@@ -63,9 +54,9 @@ func (f rawFile) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// takeServices is the other end of offerServices.
+// takeServices receives what gather has found.
 func takeServices(sock int) ([]service, error) {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(4))
+	b, oob := make([]byte, maxAnswer), make([]byte, unix.CmsgSpace(4))
 	var n, oobn int
 	err := error(unix.EINTR)
 	for errors.Is(err, unix.EINTR) {

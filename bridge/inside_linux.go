@@ -10,7 +10,6 @@ import (
 	"net"
 	"os"
 	"strconv"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -18,26 +17,35 @@ import (
 )
 
 // initInside is process 1 in bwrap's namespaces, and setupInside in our own, which
-// it makes habitable first.
-func initInside(argv []string) error  { return enter(argv, own) }
-func setupInside(argv []string) error { return enter(argv, furnish) }
+// it makes habitable first, and in which it hides what bwrap hides by itself.
+func initInside(argv []string) error {
+	return enter(argv, own, func(params) error { return nil })
+}
 
-// enter hands the listener out, with the capabilities that takes, and then executes this
-// program again without them: Go has many threads, and a capability dropped in one
-// is kept by the others.
-func enter(argv []string, furnish func(params) error) error {
-	if err := closeInherited(fdControl, fdSelf, fdSuper); err != nil {
+func setupInside(argv []string) error {
+	return enter(argv, func(params) error { return furnish() }, func(p params) error { return coverHidden(p.Hide) })
+}
+
+// enter hands the listener out, with the capabilities that takes, and then becomes the reaper
+// without them. Go has many threads, and a capability dropped in one is kept by the others: the
+// runtime drops them in all, or else, with cgo, which can have threads that the runtime does not know, this
+// program is executed again.
+func enter(argv []string, furnish, hide func(params) error) error {
+	if err := closeInherited(fdControl, fdSelf, fdSuper, fdStderr); err != nil {
 		return err
 	}
-	p, err := readParams()
+	r := reaper{argv: argv}
+	if dropsInAllThreads {
+		r.signals, r.caught = catchSignals()
+	}
+	p, where, err := readParams()
 	if err != nil {
 		return err
 	}
-	where, err := receive(fdSuper)
-	if err != nil || where.Directory == nil {
-		return errNoSupervisor
+	if err := enterNamespaces(p, furnish); err != nil {
+		return err
 	}
-	if err := furnish(p); err != nil {
+	if err := hide(p); err != nil {
 		return err
 	}
 	if err := furnishDoors(p); err != nil {
@@ -45,33 +53,40 @@ func enter(argv []string, furnish func(params) error) error {
 	}
 	stay := func() error { return nil }
 	if !p.Chdir {
-		stay = func() error { return where.Directory.enter(p.Changed) }
+		stay = func() error { return where.enter(p.Changed) }
 	}
 	if err := stay(); err != nil {
 		return err
 	}
-	env, err := handOff(p)
-	if err != nil {
+	if r.env, err = handOff(p); err != nil {
 		return err
 	}
 	if err := dropPrivileges(); err != nil {
 		return err
 	}
+	everywhere := dropsInAllThreads && dropInAllThreads() == nil
 	if err := stay(); err != nil { // what the capabilities let in, the command may not be
 		return err
 	}
-	role := roleReaper
-	if p.Terminal {
-		role = roleReaperTTY
-	}
-	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
-		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
-	}
-	if err := shutDoors(p); err != nil {
+	if err := shutDoors(p, everywhere); err != nil {
 		return err
 	}
-	err = syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, argv...), env)
-	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
+	r.tty = p.Terminal
+	if everywhere {
+		return r.become()
+	}
+	return r.execute()
+}
+
+// enterNamespaces makes the sandbox one, checks that, and tells the supervisor.
+func enterNamespaces(p params, furnish func(params) error) error {
+	if err := furnish(p); err != nil {
+		return err
+	}
+	if err := checkNamespaces(p.NetNS, p.PIDNS); err != nil {
+		return err
+	}
+	return tellEntered()
 }
 
 var errNoSupervisor = errors.New("bridge: the sandbox's supervisor is gone")
@@ -89,15 +104,33 @@ func introduce() error {
 	return nil
 }
 
-func readParams() (params, error) {
-	if !isControl(fdControl) {
-		return params{}, errNotAlone
+// tellEntered lets the supervisor know that the sandbox is one. From here on, this process and the
+// command have the standard error that is meant for them.
+func tellEntered() error {
+	if err := unix.Dup3(fdStderr, 2, 0); err != nil {
+		return fmt.Errorf("bridge: use standard error: %w", err)
 	}
-	m, err := receive(fdControl)
+	unix.Close(fdStderr)
+	if err := sendFDs(fdSuper, message{Entered: true}); err != nil {
+		return fmt.Errorf("bridge: reach the supervisor: %w", err)
+	}
+	return nil
+}
+
+// readParams receives what the supervisor tells first.
+func readParams() (p params, where directory, err error) {
+	if !isControl(fdControl) || !isControl(fdSuper) {
+		return p, where, errNotAlone
+	}
+	m, err := receive(fdSuper)
 	if err != nil || m.Params == nil {
-		return params{}, hostGone(err)
+		return p, where, hostGone(err)
 	}
-	return *m.Params, nil
+	d, err := receive(fdSuper)
+	if err != nil || d.Directory == nil {
+		return p, where, errNoSupervisor
+	}
+	return *m.Params, *d.Directory, nil
 }
 
 func hostGone(err error) error {
@@ -110,7 +143,7 @@ func hostGone(err error) error {
 // handOff opens the sandbox's entrances, passes them out, and returns the
 // command's environment once the proxy accepts connections on them.
 func handOff(p params) (env []string, err error) {
-	if err := checkInside(p.NetNS, p.PIDNS); err != nil {
+	if err := checkMounts(); err != nil {
 		return nil, err
 	}
 	all, err := openEntrances(p.wish)
@@ -137,9 +170,9 @@ func handOff(p params) (env []string, err error) {
 	}), nil
 }
 
-// checkInside makes sure that this process is where it is meant to be. A bwrap
+// checkNamespaces makes sure that this process is where it is meant to be. A bwrap
 // that did not unshare the network must never lead to an open one.
-func checkInside(hostNet, hostPID string) error {
+func checkNamespaces(hostNet, hostPID string) error {
 	for _, ns := range []struct{ kind, host string }{{"net", hostNet}, {"pid", hostPID}} {
 		here, err := namespace(ns.kind)
 		if err != nil {
@@ -150,9 +183,6 @@ func checkInside(hostNet, hostPID string) error {
 		}
 	}
 	if err := checkFirst(); err != nil {
-		return err
-	}
-	if err := checkMounts(); err != nil {
 		return err
 	}
 	up, err := loopback(false)

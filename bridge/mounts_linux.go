@@ -31,7 +31,7 @@ type mount struct {
 
 // readMounts returns the mounts of this thread's namespace that a path leads to.
 func readMounts() ([]mount, error) {
-	text, err := os.ReadFile(ownTask + "mountinfo")
+	text, err := readProc(ownTask + "mountinfo")
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out what is mounted: %w", err)
 	}
@@ -64,7 +64,12 @@ func parseMounts(text string) (mounts []mount, err error) {
 }
 
 // unescape undoes the octal spelling of blanks and backslashes in mountinfo.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace
+func unescape(s string) string {
+	if !strings.Contains(s, `\`) {
+		return s
+	}
+	return strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`).Replace(s)
+}
 
 // mountIndex finds mounts among thousands: hosts of containers have so many, and the covers
 // of sockets are mounts, too.
@@ -213,7 +218,7 @@ func checkDirectory(mounts []mount) error {
 	if fs.Type != unix.PROC_SUPER_MAGIC {
 		return nil
 	}
-	info, err := os.ReadFile(fmt.Sprintf("/proc/thread-self/fdinfo/%d", fd))
+	info, err := readProc(fmt.Sprintf("/proc/thread-self/fdinfo/%d", fd))
 	if err != nil {
 		return fmt.Errorf("bridge: look at the working directory: %w", err)
 	}

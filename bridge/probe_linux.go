@@ -37,7 +37,7 @@ func probe(ctx context.Context, m Mode) (Mode, error) {
 		return m, probeOnce(ctx, m, tryUserNS)
 	case Auto, "":
 	default:
-		return "", fmt.Errorf("bridge: unknown sandbox mode %q: write %s, %s or %s", m, Auto, Bwrap, UserNS)
+		return "", unknownMode(m)
 	}
 	errB := probeOnce(ctx, Bwrap, tryBwrap)
 	if errB == nil {
@@ -47,8 +47,7 @@ func probe(ctx context.Context, m Mode) (Mode, error) {
 	if errU == nil {
 		return UserNS, nil
 	}
-	return "", fmt.Errorf("bridge: no way to make a sandbox without a network works here, so nothing is run: %w; %w",
-		inner{errB}, inner{errU})
+	return "", noWay([]error{errB, errU})
 }
 
 // inner is an error of this package within another one, which has said whose it is.
@@ -84,6 +83,14 @@ func probeOnce(ctx context.Context, m Mode, try func(context.Context) error) err
 	return err
 }
 
+// probeKept returns the kept result for m, if there is one.
+func probeKept(m Mode) (err error, known bool) {
+	probed.Lock()
+	defer probed.Unlock()
+	err, known = probed.results[m]
+	return err, known
+}
+
 // findBwrap returns the path of bwrap.
 func findBwrap() (string, error) {
 	path, err := exec.LookPath("bwrap")
@@ -114,7 +121,7 @@ func tryBwrap(ctx context.Context) error {
 	cmd := exec.CommandContext(ctx, runningProgram)
 	cmd.Args = append([]string{"sallyport-probe", roleProbeBwrap, path}, args...)
 	if err := tryRun(cmd); err != nil {
-		return fmt.Errorf("bridge: sandbox mode bwrap: %s does not work here%s: %w", path, causes(), err)
+		return way{mode: Bwrap, path: path}.failure(err)
 	}
 	return nil
 }
@@ -130,12 +137,7 @@ func tryUserNS(ctx context.Context) error {
 		return err
 	}
 	if err := tryRun(cmd); err != nil {
-		known := causes()
-		if known == "" && errors.Is(err, unix.EPERM) {
-			known = " (a seccomp filter, a security module or a chroot may forbid it: in Docker, " +
-				"start the container with --security-opt seccomp=unconfined)"
-		}
-		return fmt.Errorf("bridge: sandbox mode userns: namespaces of our own do not work here%s: %w", known, err)
+		return way{mode: UserNS}.failure(err)
 	}
 	return nil
 }
@@ -152,12 +154,10 @@ func tryRun(cmd *exec.Cmd) error {
 	cmd.Stderr = &said
 	cmd.Dir = "/"
 	cmd.WaitDelay = time.Second
-	err := cmd.Run()
-	if text := strings.TrimSpace(said.String()); err != nil && text != "" {
-		text = strings.ReplaceAll("\n"+text, "\n"+messagePrefix, "\n")[1:]
-		return fmt.Errorf("%s (%w)", strings.ReplaceAll(text, "\n", "; "), err)
+	if err := cmd.Run(); err != nil {
+		return spoken(said.String(), err)
 	}
-	return err
+	return nil
 }
 
 // probeInit is initInside as far as it goes without a proxy and a command.
@@ -165,7 +165,10 @@ func probeInit(ns []string) error {
 	if len(ns) != 2 {
 		return errNotAlone
 	}
-	if err := checkInside(ns[0], ns[1]); err != nil {
+	if err := checkNamespaces(ns[0], ns[1]); err != nil {
+		return err
+	}
+	if err := checkMounts(); err != nil {
 		return err
 	}
 	return dropPrivileges()
@@ -173,7 +176,7 @@ func probeInit(ns []string) error {
 
 // probeSetup is setupInside as far as it goes without a proxy and a command.
 func probeSetup(ns []string) error {
-	if err := furnish(params{}); err != nil {
+	if err := furnish(); err != nil {
 		return err
 	}
 	return probeInit(ns)

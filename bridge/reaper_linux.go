@@ -12,39 +12,83 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// reap is process 1 of a sandbox: it starts the command, passes signals on, and ends
+// reaper is process 1 of a sandbox: it starts the command, passes signals on, and ends
 // with it, which kills whatever else runs in the sandbox. It has no capability,
 // and the command, though of the same user, can neither trace it nor see its files.
-func reap(argv []string) error { return runReaper(argv, false) }
+type reaper struct {
+	argv, env []string
+	tty       bool
+	signals   <-chan os.Signal
+	caught    <-chan struct{} // closed when signals are caught
+}
 
-func reapTTY(argv []string) error { return runReaper(argv, true) }
+// reap and reapTTY are the reaper in a process that was executed anew.
+func reap(argv []string) error { return reapAnew(argv, false) }
 
-func runReaper(argv []string, tty bool) error {
+func reapTTY(argv []string) error { return reapAnew(argv, true) }
+
+func reapAnew(argv []string, tty bool) error {
 	if !isControl(fdSuper) || os.Getpid() != 1 {
 		return errNotAlone
 	}
+	r := reaper{argv: argv, env: os.Environ(), tty: tty}
+	r.signals, r.caught = catchSignals()
+	if err := checkUnprivileged(); err != nil {
+		return err
+	}
+	return r.run()
+}
+
+// execute has this process become the reaper by executing the program again.
+func (r reaper) execute() error {
+	role := roleReaper
+	if r.tty {
+		role = roleReaperTTY
+	}
+	if _, err := unix.FcntlInt(fdSuper, unix.F_SETFD, 0); err != nil {
+		return fmt.Errorf("bridge: keep the supervisor's socket: %w", err)
+	}
+	err := syscall.Exec(runningProgram, append([]string{"sallyport-init", role}, r.argv...), r.env)
+	return fmt.Errorf("bridge: execute %s again: %w", runningProgram, err)
+}
+
+// become has this process be the reaper as it is. What it had for the way here, an execution would
+// have closed. What is in its memory and in /proc is nobody's to read from here on: see run.
+func (r reaper) become() error {
+	if err := checkAllThreads(); err != nil {
+		return err
+	}
+	for _, fd := range []int{fdControl, fdSelf} {
+		if err := unix.Close(fd); err != nil {
+			return fmt.Errorf("bridge: close descriptor %d, which the command must not have: %w", fd, err)
+		}
+	}
+	return r.run()
+}
+
+func (r reaper) run() error {
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		return fmt.Errorf("bridge: hide process 1 of the sandbox: %w", err)
 	}
-	if err := errors.Join(sealDescriptors(), checkUnprivileged()); err != nil {
+	if err := sealDescriptors(); err != nil {
 		return err
 	}
-	env := os.Environ()
-	signals := catchSignals()
+	<-r.caught
 	if err := introduce(); err != nil {
 		return err
 	}
-	file, err := lookUp(argv[0], env)
+	file, err := lookUp(r.argv[0], r.env)
 	if err != nil {
 		return err
 	}
-	pid, err := syscall.ForkExec(file, argv, &syscall.ProcAttr{
-		Env:   env,
+	// The thread that forks is this one, which has neither capabilities nor a bounding set.
+	pid, err := syscall.ForkExec(file, r.argv, &syscall.ProcAttr{
+		Env:   r.env,
 		Files: []uintptr{0, 1, 2},
-		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: tty, Ctty: 0},
+		Sys:   &syscall.SysProcAttr{Setsid: true, Setctty: r.tty, Ctty: 0},
 	})
 	if err != nil {
-		return cannotRun(argv[0], err)
+		return cannotRun(r.argv[0], err)
 	}
 	releaseStdio()
 	go func() {
@@ -52,7 +96,7 @@ func runReaper(argv []string, tty bool) error {
 		os.Exit(128 + int(unix.SIGKILL))
 	}()
 	go func() {
-		for s := range signals {
+		for s := range r.signals {
 			deliver(s, pid)
 		}
 	}()

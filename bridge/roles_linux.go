@@ -18,17 +18,16 @@ import (
 // are in argv, not in the environment: a bwrap option or a wrapper could clear or
 // pass on a variable, and the command would see it.
 const (
-	roleSuperviseBwrap = "sallyport:bridge:supervise-bwrap" // outside: GATE BWRAP ARG…
-	roleSuperviseOwn   = "sallyport:bridge:supervise-own"   // outside: GATE COMMAND ARG…
-	roleInit           = "sallyport:bridge:init"            // inside bwrap: COMMAND ARG…
-	roleSetup          = "sallyport:bridge:setup"           // inside our own namespaces: COMMAND ARG…
-	roleReaper         = "sallyport:bridge:reaper"          // what init and setup become: COMMAND ARG…
-	roleReaperTTY      = "sallyport:bridge:reaper-tty"      // the same with a controlling terminal
-	roleAttached       = "sallyport:bridge:attached"        // what attaches and then runs a command: DESCRIPTOR COMMAND ARG…
-	roleProbeBwrap     = "sallyport:bridge:probe-bwrap"     // outside: BWRAP ARG…
-	roleProbeInit      = "sallyport:bridge:probe-init"      // roleInit without a command: NETNS PIDNS
-	roleProbeSetup     = "sallyport:bridge:probe-setup"     // roleSetup without a command: NETNS PIDNS
-	roleProbeDoors     = "sallyport:bridge:probe-doors"     // inside, as the command: -
+	roleSupervise  = "sallyport:bridge:supervise"   // outside: see wayArgs
+	roleInit       = "sallyport:bridge:init"        // inside bwrap: COMMAND ARG…
+	roleSetup      = "sallyport:bridge:setup"       // inside our own namespaces: COMMAND ARG…
+	roleReaper     = "sallyport:bridge:reaper"      // what init and setup become: COMMAND ARG…
+	roleReaperTTY  = "sallyport:bridge:reaper-tty"  // the same with a controlling terminal
+	roleAttached   = "sallyport:bridge:attached"    // what attaches and then runs a command: DESCRIPTOR COMMAND ARG…
+	roleProbeBwrap = "sallyport:bridge:probe-bwrap" // outside: BWRAP ARG…
+	roleProbeInit  = "sallyport:bridge:probe-init"  // roleInit without a command: NETNS PIDNS
+	roleProbeSetup = "sallyport:bridge:probe-setup" // roleSetup without a command: NETNS PIDNS
+	roleProbeDoors = "sallyport:bridge:probe-doors" // inside, as the command: -
 )
 
 const (
@@ -53,17 +52,16 @@ func runRole() {
 		return
 	}
 	roles := map[string]func([]string) error{
-		roleSuperviseBwrap: superviseBwrap,
-		roleSuperviseOwn:   superviseOwn,
-		roleInit:           initInside,
-		roleSetup:          setupInside,
-		roleReaper:         reap,
-		roleReaperTTY:      reapTTY,
-		roleAttached:       reapAttached,
-		roleProbeBwrap:     probeBwrap,
-		roleProbeInit:      probeInit,
-		roleProbeSetup:     probeSetup,
-		roleProbeDoors:     probeDoors,
+		roleSupervise:  supervise,
+		roleInit:       initInside,
+		roleSetup:      setupInside,
+		roleReaper:     reap,
+		roleReaperTTY:  reapTTY,
+		roleAttached:   reapAttached,
+		roleProbeBwrap: probeBwrap,
+		roleProbeInit:  probeInit,
+		roleProbeSetup: probeSetup,
+		roleProbeDoors: probeDoors,
 	}
 	role, ok := roles[os.Args[1]]
 	if !ok {

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -27,7 +28,7 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 	if err := s.check(h, name); err != nil {
 		return nil, err
 	}
-	mode, err := probe(ctx, s.mode())
+	modes, ruledOut, err := waysOf(s.mode())
 	if err != nil {
 		return nil, err
 	}
@@ -35,26 +36,28 @@ func (s Sandbox) command(ctx context.Context, h *proxycore.Handle, name string, 
 	if err != nil {
 		return nil, err
 	}
-	argv := append([]string{name}, arg...)
-	role := roleSuperviseOwn
+	if ruledOut != nil {
+		p.RuledOut = ruledOut.Error()
+	}
 	hide, err := findHidden(s.Hide)
 	if err != nil {
 		return nil, err
 	}
-	if mode != Bwrap {
-		p.Hide = hide
-	} else {
-		if argv, err = s.throughBwrap(argv, hide); err != nil {
+	var bwrap []string
+	if slices.Contains(modes, Bwrap) {
+		if bwrap, err = s.throughBwrap(hide); err != nil {
 			return nil, err
 		}
-		role = roleSuperviseBwrap
+	}
+	if slices.Contains(modes, UserNS) {
+		p.Hide = hide
 	}
 	g, err := newGate(h, proxycore.Listening{Name: s.Name, Filter: s.Filter, MaxConns: s.MaxConns}, p)
 	if err != nil {
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, runningProgram)
-	cmd.Args = append([]string{"sallyport-sandbox", role, g.name}, argv...)
+	cmd.Args = append([]string{"sallyport-sandbox", roleSupervise}, wayArgs(g.name, modes, bwrap, append([]string{name}, arg...))...)
 	// Signals reach the command by being passed on, and only so: a Ctrl-C must
 	// not come twice. A supervisor that is stopped when this process dies must go on to
 	// see that. It cannot be killed, as parent-death signals come when the thread that
@@ -94,7 +97,7 @@ func (s Sandbox) check(h *proxycore.Handle, name string) error {
 	return err
 }
 
-// mode is what to ask probe for: with arguments for bwrap, nothing else will do.
+// mode is the mode to use: with arguments for bwrap, nothing else will do.
 func (s Sandbox) mode() Mode {
 	if len(s.BwrapArgs) > 0 {
 		return Bwrap
@@ -139,8 +142,8 @@ func (s Sandbox) bypassesLoopback(h *proxycore.Handle) bool {
 	return false
 }
 
-// throughBwrap returns the command line that runs argv under bwrap.
-func (s Sandbox) throughBwrap(argv []string, hide []cover) ([]string, error) {
+// throughBwrap returns the command line that runs a command under bwrap, but for the command.
+func (s Sandbox) throughBwrap(hide []cover) ([]string, error) {
 	path, err := findBwrap()
 	if err != nil {
 		return nil, err
@@ -151,7 +154,7 @@ func (s Sandbox) throughBwrap(argv []string, hide []cover) ([]string, error) {
 	}
 	h.hidden = hide
 	network := s.Transparent || s.Port > 0 && s.Port < 1024
-	args, err := bwrapArgs(s.BwrapArgs, h, network, append([]string{selfInSandbox, roleInit}, argv...)...)
+	args, err := bwrapArgs(s.BwrapArgs, h, network, selfInSandbox, roleInit)
 	return append([]string{path}, args...), err
 }
 

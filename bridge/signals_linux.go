@@ -25,16 +25,20 @@ func forwardedSignals() []os.Signal {
 	}
 }
 
-// catchSignals has the signals to be passed on delivered to a channel. One that
+// catchSignals has the signals to be passed on delivered to a channel; caught is closed when they
+// are. That takes the runtime some time, signal for signal, in which there is other work. One that
 // was ignored from the start (nohup) stays so, for the command as well.
-func catchSignals() <-chan os.Signal {
-	c := make(chan os.Signal, 64)
-	for _, s := range passedOn {
-		if !signal.Ignored(s) {
-			signal.Notify(c, s)
+func catchSignals() (signals <-chan os.Signal, caught <-chan struct{}) {
+	c, done := make(chan os.Signal, 64), make(chan struct{})
+	go func() {
+		defer close(done)
+		for _, s := range passedOn {
+			if !signal.Ignored(s) {
+				signal.Notify(c, s)
+			}
 		}
-	}
-	return c
+	}()
+	return c, done
 }
 
 // deliver sends s on to the command pid. What a terminal sends to a whole process group

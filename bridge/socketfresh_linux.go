@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -104,7 +105,7 @@ func openIn(parent *socketDir, name string) (*socketDir, error) {
 
 // freshName matches the names of the directories that freshDir makes, and hardly
 // anybody else's.
-var freshName = regexp.MustCompile("^" + freshPrefix + "[0-9a-f]{16}$")
+var freshName = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile("^" + freshPrefix + "[0-9a-f]{16}$") })
 
 // sweep removes what processes of this user that were killed have left in
 // parent. A directory that is in use is locked. What does not work is left for
@@ -115,7 +116,7 @@ func sweep(parent *socketDir) {
 		return
 	}
 	for _, n := range names {
-		if freshName.MatchString(n.Name()) && n.IsDir() {
+		if freshName().MatchString(n.Name()) && n.IsDir() {
 			sweepOne(parent, n.Name())
 		}
 	}

@@ -9,14 +9,23 @@ import (
 	"fmt"
 	"os"
 	"strconv"
+	"sync"
 	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// stayDelay is how long what started a sandbox's first process may outlive it.
-const stayDelay = 2 * time.Second
+const (
+	// stayDelay is how long what started a sandbox's first process may outlive it.
+	stayDelay = 2 * time.Second
+	// enterTimeout bounds how long it may take until the process inside a sandbox has
+	// entered it, which takes milliseconds.
+	enterTimeout = 30 * time.Second
+	// maxAnswer bounds what the process inside and its supervisor say to each other once that has been told
+	// what to do, and maxComplaint what is passed on of the words of a way that failed, in bytes.
+	maxAnswer, maxComplaint = 4 << 10, 16 << 10
+)
 
 // A supervisor is the process that Sandbox.Command starts. It stays outside the
 // sandbox and carries no traffic; it makes the sandbox look like one process:
@@ -24,27 +33,6 @@ const stayDelay = 2 * time.Second
 // ran in the sandbox is left. (bwrap passes no signals on, and one that is killed
 // ends before the processes it started have; process 1 inside would lose the
 // signals that arrive before it can pass them on.)
-
-// superviseBwrap starts args[1:], which is bwrap's command line, for the gate args[0].
-func superviseBwrap(args []string) error {
-	if len(args) < 2 {
-		return errNotAlone
-	}
-	return new(charge).supervise(args[0], args[1], args[1:], nil)
-}
-
-// superviseOwn starts a sandbox of our own for the command args[1:].
-func superviseOwn(args []string) error {
-	if len(args) < 2 {
-		return errNotAlone
-	}
-	sys, err := ownNamespaces()
-	if err != nil {
-		return err
-	}
-	sys.Pdeathsig = unix.SIGKILL // this thread lasts as long as this process: see runRole
-	return new(charge).supervise(args[0], runningProgram, append([]string{"sallyport-init", roleSetup}, args[1:]...), sys)
-}
 
 // probeBwrap runs argv, a bwrap command line that needs no supervision, and waits
 // for all of it.
@@ -79,87 +67,73 @@ func adopt() error {
 
 // charge is what a supervisor is responsible for.
 type charge struct {
-	super int // socket on which the process inside introduces itself
+	signals <-chan os.Signal
+	caught  <-chan struct{} // closed when signals are caught
+	control int             // socket to the gate
+	self    int             // the running program
+	params  []byte
 
-	// Set by meet before met is closed, and unchanged from then on.
-	pid   int // in this process namespace, of the sandbox's process 1
-	pidfd int
-	met   chan struct{}
+	services chan gathered // one, once it is there
+
+	tell sync.Once // that signals are passed on
+
+	mu   sync.Mutex // guards the following
+	kill func()     // ends the sandbox that there is
+	over bool       // nobody wants one any more
 }
 
-// supervise starts the sandbox and returns how it ended.
-func (c *charge) supervise(gate, path string, argv []string, sys *syscall.SysProcAttr) error {
-	signals := catchSignals()
+// supervise makes the sandbox that args describe (see wayArgs) and returns how it ended. Of two ways to
+// make one, the second is tried when the first has come to nothing before there was a sandbox that
+// the command could have been started in.
+func supervise(args []string) error {
+	gate, ways, err := parseWays(args)
+	if err != nil {
+		return err
+	}
+	c := &charge{kill: func() {}, services: make(chan gathered, 1)}
+	c.signals, c.caught = catchSignals()
+	go func() { c.services <- gather() }() // while the sandbox is being made
 	if err := errors.Join(closeInherited(), adopt()); err != nil {
 		return err
 	}
-	control, err := connectGate(gate)
-	if err != nil {
+	if c.control, err = connectGate(gate); err != nil {
 		return err
 	}
-	self, err := openSelf()
-	if err != nil {
+	if c.params, err = receivePacket(c.control); err != nil {
+		return hostGone(err)
+	}
+	if c.self, err = openSelf(); err != nil {
 		return err
 	}
-	ours, theirs, err := socketpair()
-	if err != nil {
-		return err
-	}
-	c.super, c.met = ours, make(chan struct{})
-	if err := unix.SetsockoptInt(c.super, unix.SOL_SOCKET, unix.SO_PASSCRED, 1); err != nil {
-		return fmt.Errorf("bridge: ask for the credentials of the sandbox's process: %w", err)
-	}
-	where := startDirectory()
-	if err := sendFDs(c.super, message{Directory: &where}); err != nil {
-		return fmt.Errorf("bridge: tell the sandbox's process its directory: %w", err)
-	}
-	pid, err := syscall.ForkExec(path, argv, &syscall.ProcAttr{
-		Env:   os.Environ(),
-		Files: []uintptr{0, 1, 2, uintptr(control), uintptr(self), uintptr(theirs)},
-		Sys:   sys,
-	})
-	if err != nil {
-		return fmt.Errorf("bridge: start %s: %w", path, err)
-	}
-	unix.Close(theirs)
-	releaseStdio()
-	kill := killer(pid)
 	go func() {
-		awaitHangup(control) // the process that wanted all this is gone
-		kill()
+		awaitHangup(c.control) // the process that wanted all this is gone
+		c.stop()
 	}()
-	go c.attend(signals, kill)
-	offerServices(c.super) // while the sandbox is being made
-	return c.status(reapUntil(pid))
+	var failed []error
+	for _, w := range ways {
+		a, err := c.start(w)
+		if err == nil {
+			if err = a.status(reapUntil(a.child)); a.isEntered() || c.isOver() {
+				return err
+			}
+		}
+		failed = append(failed, w.failure(err))
+	}
+	return noWay(missing(c.params, ways, failed))
 }
 
-// attend passes signals on until the sandbox's first process has ended, and then sees
-// to it that what started it does not stay.
-func (c *charge) attend(signals <-chan os.Signal, kill func()) {
-	if !c.meet() {
-		return // the sandbox has ended, or will
-	}
-	over := make(chan struct{})
-	go func() {
-		defer close(over)
-		if c.pidfd >= 0 {
-			awaitEvent(c.pidfd, unix.POLLIN)
-		} else {
-			awaitHangup(c.super)
-		}
-	}()
-	for {
-		select {
-		case s := <-signals:
-			if sig, ok := s.(unix.Signal); ok {
-				c.signal(sig)
-			}
-		case <-over:
-			<-time.After(stayDelay) // usually, this process has ended by then
-			kill()
-			return
-		}
-	}
+// stop ends the sandbox, and has no other one made.
+func (c *charge) stop() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.over = true
+	c.kill()
+}
+
+func (c *charge) isOver() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.over
 }
 
 // killer returns a function that kills the child pid, and never another process that
@@ -170,60 +144,6 @@ func killer(pid int) func() {
 		return func() { _ = unix.Kill(pid, unix.SIGKILL) }
 	}
 	return func() { _ = unix.PidfdSendSignal(fd, unix.SIGKILL, nil, 0) }
-}
-
-// meet waits for the process that is to get the signals, and lets it go on.
-func (c *charge) meet() bool {
-	b, oob := make([]byte, maxMessage), make([]byte, unix.CmsgSpace(unix.SizeofUcred))
-	var n, oobn int
-	err := error(unix.EINTR)
-	for errors.Is(err, unix.EINTR) {
-		n, oobn, _, _, err = unix.Recvmsg(c.super, b, oob, unix.MSG_CMSG_CLOEXEC)
-	}
-	if err != nil || n == 0 {
-		return false
-	}
-	cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn])
-	if err != nil || len(cmsgs) != 1 {
-		return false
-	}
-	cred, err := unix.ParseUnixCredentials(&cmsgs[0])
-	if err != nil || cred.Pid <= 0 {
-		return false
-	}
-	// It waits for the answer, so the id is still its own.
-	c.pid = int(cred.Pid)
-	if c.pidfd, err = unix.PidfdOpen(c.pid, 0); err != nil {
-		c.pidfd = -1 // a kernel before 5.3
-	}
-	close(c.met)
-	return sendFDs(c.super, message{Ready: true}) == nil
-}
-
-// signal sends s to the process that introduced itself, which knows best what it
-// means. An error means that it has just ended.
-func (c *charge) signal(s unix.Signal) {
-	if c.pidfd >= 0 {
-		// It is not our child: its id may be another's by now, its descriptor never is.
-		_ = unix.PidfdSendSignal(c.pidfd, s, nil, 0)
-		return
-	}
-	_ = unix.Kill(c.pid, s)
-}
-
-// status is what to end with when the sandbox has, and everything in it: what
-// failed before the command could start is ExitFailed, whoever failed.
-func (c *charge) status(ws unix.WaitStatus) error {
-	reapAll()
-	select {
-	case <-c.met:
-		return exited(ws)
-	default:
-	}
-	if ws.Signaled() {
-		return exited(ws)
-	}
-	return &exitError{status: ExitFailed} // whoever failed has said why
 }
 
 // reapAll waits until there are no children left, own or adopted, and kills them

@@ -46,7 +46,7 @@ func identityMap(kind string, own, needs int) ([]syscall.SysProcIDMap, error) {
 	if !capable(needs) {
 		return []syscall.SysProcIDMap{{ContainerID: own, HostID: own, Size: 1}}, nil
 	}
-	b, err := os.ReadFile("/proc/self/" + kind + "_map")
+	b, err := readProc("/proc/self/" + kind + "_map")
 	if err != nil {
 		return nil, fmt.Errorf("bridge: find out which %ss there are: %w", kind, err)
 	}
@@ -92,7 +92,7 @@ func capable(c int) bool {
 
 // furnish makes the new namespaces habitable: a /proc that shows them and not
 // the host's processes, and a loopback interface that is up.
-func furnish(p params) error {
+func furnish() error {
 	if err := checkFirst(); err != nil {
 		return err
 	}
@@ -108,9 +108,6 @@ func furnish(p params) error {
 		}
 	}
 	if err := coverHazards(); err != nil {
-		return err
-	}
-	if err := coverHidden(p.Hide); err != nil {
 		return err
 	}
 	_, err := loopback(true)

@@ -33,6 +33,9 @@ func (r *run) session(s Streams, p *policy, b *backend, log *decisionlog.Log, co
 	sigs := catchSignals(context.Background(), runSignals(r.sandbox == modeNone))
 	defer sigs.stop()
 
+	if b.launch != nil {
+		sigs.ready() // another proxy has to be ended
+	}
 	b.conceal = true
 	h, err := b.start(sigs.ctx, built)
 	if err != nil {
@@ -96,10 +99,10 @@ func (r *run) launch(s Streams, h *proxycore.Handle, b *backend, filter *proxyco
 // person reads it and there is something to say.
 func (r *run) report(s Streams, denied *summary.Counter) {
 	asked := r.set.Changed("summary")
-	if conf, err := os.ReadFile("/etc/resolv.conf"); err == nil { // which the sandbox has, too, or else nothing is lost
-		denied.Search = summary.SearchDomains(string(conf))
-	}
 	if asked && r.summary || !asked && denied.Total() > 0 && isTerminal(s.Stderr) {
+		if conf, err := os.ReadFile("/etc/resolv.conf"); err == nil { // which the sandbox has, too, or else nothing is lost
+			denied.Search = summary.SearchDomains(string(conf))
+		}
 		_ = denied.Write(s.Stderr) // standard error is gone: there is nowhere to say so
 	}
 }

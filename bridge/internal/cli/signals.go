@@ -24,6 +24,7 @@ type signals struct {
 	cancel  context.CancelFunc
 	in      chan os.Signal
 	out     chan os.Signal
+	caught  chan struct{} // closed when they are caught
 	release chan struct{}
 	done    chan struct{}
 	once    sync.Once // stops
@@ -33,25 +34,34 @@ type signals struct {
 	ended     os.Signal // the signal that ended the start, or nil
 }
 
-// catchSignals starts to catch list. The caller calls stop.
+// catchSignals starts to catch list. The caller calls stop. It takes the runtime some time, signal for
+// signal, in which there is other work: who makes something that has to be cleaned up calls ready
+// before.
 func catchSignals(parent context.Context, list []os.Signal) *signals {
 	s := &signals{
 		// Signals that arrive while nobody reads are kept up to this number; the
 		// kernel itself keeps only one of each.
 		in:      make(chan os.Signal, 64),
 		out:     make(chan os.Signal, 64),
+		caught:  make(chan struct{}),
 		release: make(chan struct{}),
 		done:    make(chan struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(parent)
-	if len(list) > 0 {
-		signal.Notify(s.in, list...)
-	}
-	quit.Release()
-	ignoreBrokenPipes()
+	go func() {
+		defer close(s.caught)
+		if len(list) > 0 {
+			signal.Notify(s.in, list...)
+		}
+		quit.Release()
+		ignoreBrokenPipes()
+	}()
 	go s.route()
 	return s
 }
+
+// ready returns when the signals are caught.
+func (s *signals) ready() { <-s.caught }
 
 // route moves signals from in to where they belong until stop.
 func (s *signals) route() {
@@ -85,6 +95,7 @@ func (s *signals) take(sig os.Signal) {
 // forward hands all signals from here on to the command. ok is false when one
 // has already asked to end: then the command must not be started.
 func (s *signals) forward() (out <-chan os.Signal, ok bool) {
+	s.ready()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.ended != nil {
@@ -107,12 +118,13 @@ func (s *signals) failure(streams Streams, err error) int {
 	return bridge.ExitFailed
 }
 
-// stop ends the catching: a signal ends this process again. The
+// stop ends the catching: in a moment a signal ends this process again. The
 // context is cancelled. It is idempotent.
 func (s *signals) stop() {
 	s.once.Do(func() {
+		s.ready()
 		quit.Arm()
-		signal.Stop(s.in)
+		go signal.Stop(s.in) // which takes as long as the start, and nothing that follows has to wait for it
 		close(s.release)
 		<-s.done
 		s.cancel()

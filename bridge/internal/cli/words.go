@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"sync"
 
 	"github.com/spf13/pflag"
 )
@@ -68,9 +69,9 @@ func twice(words ...*word) error {
 
 // userinfo matches what stands before the host of a URL. Passwords hold characters that
 // should have been escaped, so it goes to the last @ of the word.
-var userinfo = regexp.MustCompile(`://[^\s"']*@`)
+var userinfo = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`://[^\s"']*@`) })
 
 // withoutUserinfo hides credentials in URLs of a text that others wrote. The messages
 // about options that take one show no value at all; this is for those that got
 // one by mistake, and for words that are no option.
-func withoutUserinfo(text string) string { return userinfo.ReplaceAllString(text, "://***@") }
+func withoutUserinfo(text string) string { return userinfo().ReplaceAllString(text, "://***@") }

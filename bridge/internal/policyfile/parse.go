@@ -12,6 +12,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"sync"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -210,14 +211,14 @@ func meant(key string) string {
 
 // yamlLine finds the line in the text of an error of the YAML library, which
 // has no field for it.
-var yamlLine = regexp.MustCompile(`^yaml: (?:line (\d+): )?`)
+var yamlLine = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(`^yaml: (?:line (\d+): )?`) })
 
 // syntaxError rewrites an error of the YAML library as ours, and adds the hint
 // that most such errors in a policy need: a leading * or [ must be quoted.
 func syntaxError(name string, data []byte, err error) error {
 	text := err.Error()
 	line := 0
-	if m := yamlLine.FindStringSubmatch(text); m != nil {
+	if m := yamlLine().FindStringSubmatch(text); m != nil {
 		text = text[len(m[0]):]
 		line, _ = strconv.Atoi(m[1])
 	}
@@ -229,14 +230,16 @@ func syntaxError(name string, data []byte, err error) error {
 }
 
 // unquotedStar matches a list entry that YAML takes for an alias or a list.
-var unquotedStar = regexp.MustCompile(`^\s*(?:\w+\s*:\s*)?(?:-\s+|\[\s*|.*,\s*)(?:\*|\[[0-9a-fA-F:.]+\]:)`)
+var unquotedStar = sync.OnceValue(func() *regexp.Regexp {
+	return regexp.MustCompile(`^\s*(?:\w+\s*:\s*)?(?:-\s+|\[\s*|.*,\s*)(?:\*|\[[0-9a-fA-F:.]+\]:)`)
+})
 
 // unquoted is the first line with such an entry, or 0.
 func unquoted(data []byte) int {
 	number := 0
 	for line := range bytes.Lines(data) {
 		number++
-		if unquotedStar.Match(line) {
+		if unquotedStar().Match(line) {
 			return number
 		}
 	}

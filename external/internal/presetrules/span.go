@@ -6,6 +6,7 @@ package presetrules
 import (
 	"net/netip"
 	"slices"
+	"sync"
 
 	"github.com/sallyport-dev/sallyport/proxycore"
 )
@@ -106,8 +107,9 @@ type region struct {
 	spans []Span
 }
 
-// regions are disjoint, and hold every guarded address.
-var regions = makeRegions(proxycore.GuardedBlocks())
+// regions are disjoint, and hold every guarded address. They are made when a preset asks for them, which
+// most programs that link this package never do.
+var regions = sync.OnceValue(func() []region { return makeRegions(proxycore.GuardedBlocks()) })
 
 func makeRegions(blocks []proxycore.GuardedBlock) []region {
 	var out []region
@@ -131,7 +133,7 @@ func makeRegions(blocks []proxycore.GuardedBlock) []region {
 // count, which are those for the port.
 func Guarded(admitted []netip.Prefix) []Span {
 	var out []Span
-	for _, r := range regions {
+	for _, r := range regions() {
 		var holes []Span
 		for _, p := range admitted {
 			if p.Bits() >= r.bits {
@@ -147,7 +149,7 @@ func Guarded(admitted []netip.Prefix) []Span {
 // for themselves.
 func Literal(p netip.Prefix) []Span {
 	holes := []Span{mapped}
-	for _, r := range regions {
+	for _, r := range regions() {
 		if p.Bits() < r.bits {
 			holes = append(holes, r.spans...)
 		}
