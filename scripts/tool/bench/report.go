@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -19,7 +20,10 @@ import (
 func thisMachine() machine {
 	m := machine{When: time.Now().UTC(), Cores: runtime.NumCPU(), Go: runtime.Version()}
 	m.Kernel = firstLine("uname", "-sr")
-	m.Commit = firstLine("git", "describe", "--always", "--dirty")
+	m.Commit = "unknown"
+	if text, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
+		m.Commit = strings.TrimSpace(string(text))
+	}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
