@@ -32,6 +32,14 @@ type filterResult struct {
 	DecisionsPerS float64   `json:"decisions_per_s"` // of the three kinds of Recent in turn, on one core
 }
 
+func (r filterResult) size() int { return r.Patterns }
+
+// fields are all figures.
+func (r *filterResult) fields() []*float64 {
+	return []*float64{&r.Load, &r.LoadCPU, &r.PerPattern, &r.Recent.Name, &r.Recent.Wildcard, &r.Recent.Refused,
+		&r.Any.Name, &r.Any.Wildcard, &r.Any.Refused, &r.MemoryWait, &r.Allocations, &r.DecisionsPerS}
+}
+
 // decisions are the CPU times, in ns, of decisions about names of three kinds.
 type decisions struct {
 	Name     float64 `json:"name"`     // that a pattern of their own admits

@@ -6,7 +6,6 @@ package main
 import (
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 )
 
@@ -81,13 +80,13 @@ func growth(figure, who string, small, large int) func(*data) (float64, bool) {
 // filterGrowth and manyGrowth are growth between so many patterns, or proxies, and the most that were measured.
 func filterGrowth(small int, get func(filterResult) float64) func(*data) (float64, bool) {
 	return func(d *data) (float64, bool) {
-		return sizeGrowth(d.filters(), small, func(r filterResult) int { return r.Patterns }, get)
+		return sizeGrowth(d.filters(), small, filterResult.size, get)
 	}
 }
 
 func manyGrowth(small int, get func(manyResult) float64) func(*data) (float64, bool) {
 	return func(d *data) (float64, bool) {
-		return sizeGrowth(d.manies(), small, func(r manyResult) int { return r.Proxies }, get)
+		return sizeGrowth(d.manies(), small, manyResult.size, get)
 	}
 }
 
@@ -116,14 +115,14 @@ var goals = []goal{
 	{what: "throughput from inside our own namespaces", want: "≥ 0.95 ×", min: 0.95, get: ratio("down 4 Gbit/s", "built-in in userns", "built-in"), rounds: roundsOf("down 4 Gbit/s", "built-in in userns", "built-in")},
 	{what: "`sallyport run -- true` in bwrap, against bare bwrap", want: "≤ 2.5 ×", most: 2.5, get: ratio("start ms", "true: run bwrap", "true: bwrap"), rounds: roundsOf("start ms", "true: run bwrap", "true: bwrap")},
 	{what: "`sallyport run --sandbox userns -- true`", want: "≤ 2.5 ×", most: 2.5, get: ratio("start ms", "true: run userns", "true: bwrap"), rounds: roundsOf("start ms", "true: run userns", "true: bwrap")},
-	{what: "filter at 1,000,000: admitted by name, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Name })},
-	{what: "filter at 1,000,000: by wildcard, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Wildcard })},
-	{what: "filter at 1,000,000: refused, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Refused })},
-	{what: "filter: allocations a decision", want: "0", get: largestFilter(func(r filterResult) float64 { return r.Allocations }), most: 0.5},
-	{what: "filter: bytes a pattern", want: "≤ 100", most: 100, get: largestFilter(func(r filterResult) float64 { return r.PerPattern })},
-	{what: "filter: 1,000,000 loaded, s", want: "< 1.5", most: 1.5, get: largestFilter(func(r filterResult) float64 { return r.Load })},
-	{what: "one of 10,000 proxies: start and close, µs", want: "< 100", most: 100, get: largestMany(func(r manyResult) float64 { return r.Start + r.Close })},
-	{what: "one of 10,000 proxies: KiB while idle", want: "< 8", most: 8, get: largestMany(func(r manyResult) float64 { return r.PerProxy / 1024 })},
+	{what: "filter at 1,000,000: admitted by name, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Name }), rounds: roundsFilter(func(r filterResult) float64 { return r.Recent.Name })},
+	{what: "filter at 1,000,000: by wildcard, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Wildcard }), rounds: roundsFilter(func(r filterResult) float64 { return r.Recent.Wildcard })},
+	{what: "filter at 1,000,000: refused, ns", want: "< 150", most: 150, get: largestFilter(func(r filterResult) float64 { return r.Recent.Refused }), rounds: roundsFilter(func(r filterResult) float64 { return r.Recent.Refused })},
+	{what: "filter: allocations a decision", want: "0", get: largestFilter(func(r filterResult) float64 { return r.Allocations }), rounds: roundsFilter(func(r filterResult) float64 { return r.Allocations }), most: 0.5},
+	{what: "filter: bytes a pattern", want: "≤ 100", most: 100, get: largestFilter(func(r filterResult) float64 { return r.PerPattern }), rounds: roundsFilter(func(r filterResult) float64 { return r.PerPattern })},
+	{what: "filter: 1,000,000 loaded, s", want: "< 1.5", most: 1.5, get: largestFilter(func(r filterResult) float64 { return r.Load }), rounds: roundsFilter(func(r filterResult) float64 { return r.Load })},
+	{what: "one of 10,000 proxies: start and close, µs", want: "< 100", most: 100, get: largestMany(func(r manyResult) float64 { return r.Start + r.Close }), rounds: roundsMany(func(r manyResult) float64 { return r.Start + r.Close })},
+	{what: "one of 10,000 proxies: KiB while idle", want: "< 8", most: 8, get: largestMany(func(r manyResult) float64 { return r.PerProxy / 1024 }), rounds: roundsMany(func(r manyResult) float64 { return r.PerProxy / 1024 })},
 	{what: "growth: CPU per set-up with 256 clients against 32", want: "≤ 1.05 ×", most: 1.05, get: growth("setup %d CPU µs", "built-in", 32, 256)},
 	{what: "growth: CPU per GB with 64 streams against 4, down", want: "≤ 1.05 ×", most: 1.05, get: growth("down %d CPU s/GB", "built-in", 4, 64)},
 	{what: "growth: CPU per GB with 64 streams against 4, up", want: "≤ 1.05 ×", most: 1.05, get: growth("up %d CPU s/GB", "built-in", 4, 64)},
@@ -144,7 +143,7 @@ func (g goal) verdict(v float64) string {
 
 // goals writes the goals beside what was reached.
 func (d *data) goals(b *strings.Builder) {
-	b.WriteString("\n## The goals\n\nOf ratios, the least and the greatest of the rounds are in parentheses.\n\n| | goal | measured | |\n|---|---|---|---|\n")
+	b.WriteString("\n## The goals\n\nThe least and the greatest of the rounds are in parentheses where rounds can be compared.\n\n| | goal | measured | |\n|---|---|---|---|\n")
 	for _, g := range goals {
 		v, ok := g.get(d)
 		if !ok {
@@ -153,12 +152,32 @@ func (d *data) goals(b *strings.Builder) {
 		}
 		text := number(v, true)
 		if g.rounds != nil {
-			if all := g.rounds(d); len(all) > 1 {
-				text += " (" + between(slices.Min(all), slices.Max(all)) + ")"
-			}
+			text += around(text, g.rounds(d))
 		}
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", g.what, g.want, text, g.verdict(v))
 	}
+}
+
+// roundsFilter and roundsMany give the figure of each round at the largest number measured.
+func roundsFilter(get func(filterResult) float64) func(*data) []float64 {
+	return func(d *data) []float64 { return largestRounds(d.Filter, filterResult.size, get) }
+}
+
+func roundsMany(get func(manyResult) float64) func(*data) []float64 {
+	return func(d *data) []float64 { return largestRounds(d.Many, manyResult.size, get) }
+}
+
+func largestRounds[T any](all []T, size func(T) int, get func(T) float64) (values []float64) {
+	most := 0
+	for _, r := range all {
+		most = max(most, size(r))
+	}
+	for _, r := range all {
+		if size(r) == most {
+			values = append(values, get(r))
+		}
+	}
+	return values
 }
 
 // roundsOf gives the ratio of each round, in which both were measured one soon after the other.

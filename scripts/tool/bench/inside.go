@@ -34,8 +34,15 @@ type manyResult struct {
 	Start     float64 `json:"start"`      // µs each
 	Close     float64 `json:"close"`      // µs each
 	PerProxy  float64 `json:"per_proxy"`  // bytes of the process's Pss
-	LeftBytes int64   `json:"left_bytes"` // Pss after the last was closed, beyond that before the first
-	LeftFiles int     `json:"left_files"` // descriptors, the same
+	LeftBytes float64 `json:"left_bytes"` // Pss after the last was closed, beyond that before the first
+	LeftFiles float64 `json:"left_files"` // descriptors, the same
+}
+
+func (r manyResult) size() int { return r.Proxies }
+
+// fields are all figures.
+func (r *manyResult) fields() []*float64 {
+	return []*float64{&r.Start, &r.Close, &r.PerProxy, &r.LeftBytes, &r.LeftFiles}
 }
 
 // playMany starts and closes many proxies, each with a port and a policy of its own.
@@ -95,7 +102,7 @@ func playMany(count string) error {
 	if err != nil {
 		return err
 	}
-	r.LeftBytes, r.LeftFiles = after.Pss-before.Pss, after.Files-before.Files
+	r.LeftBytes, r.LeftFiles = float64(after.Pss-before.Pss), float64(after.Files-before.Files)
 	runtime.KeepAlive(handles)
 	return json.NewEncoder(os.Stdout).Encode(r)
 }

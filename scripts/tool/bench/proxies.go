@@ -25,7 +25,8 @@ type kind struct {
 	connect bool   // speaks CONNECT
 	config  string // its configuration; see fill for the words in braces
 	args    []string
-	whole   bool // the whole process tree is the proxy; else the clients in it are not
+	leaves  string // files that are left when it is killed
+	whole   bool   // the whole process tree is the proxy; else the clients in it are not
 }
 
 const haproxyConfig = `
@@ -67,7 +68,7 @@ max_filedescriptors 20000
 client_lifetime 1 day
 shutdown_lifetime 0 seconds
 pinger_enable off
-`, args: []string{"-N", "-f", "{config}"}},
+`, args: []string{"-N", "-n", "bench{port}", "-f", "{config}"}, leaves: "/dev/shm/bench{port}-*.shm"},
 	{name: "tinyproxy", about: "tinyproxy", program: "tinyproxy", connect: true, whole: true, config: `
 Port {port}
 Listen 127.0.0.1
@@ -145,6 +146,7 @@ func (k kind) start(ctx context.Context, b *bench) (*running, error) {
 		return nil, fmt.Errorf("bench: start %s: %w; run ./scripts/bench, which installs it", k.name, err)
 	}
 	r := &running{kind: k, cmd: cmd, addr: netip.AddrPortFrom(loopback, port)}
+	r.leaves = fill(k.leaves, words)
 	if err := awaitPort(ctx, r.addr); err != nil {
 		text, _ := os.ReadFile(log.Name())
 		r.stop()
@@ -180,6 +182,10 @@ func (r *running) stop() {
 	}
 	syscall.Kill(-r.cmd.Process.Pid, syscall.SIGKILL)
 	r.cmd.Wait()
+	left, _ := filepath.Glob(r.leaves)
+	for _, path := range left {
+		os.Remove(path)
+	}
 }
 
 // usage reads what the proxy has used and holds.

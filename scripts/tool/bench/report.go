@@ -9,6 +9,7 @@ import (
 	"maps"
 	"math"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -19,7 +20,10 @@ import (
 func thisMachine() machine {
 	m := machine{When: time.Now().UTC(), Cores: runtime.NumCPU(), Go: runtime.Version()}
 	m.Kernel = firstLine("uname", "-sr")
-	m.Commit = firstLine("git", "describe", "--always", "--dirty")
+	m.Commit = "unknown"
+	if text, err := exec.Command("git", "describe", "--always", "--dirty").Output(); err == nil {
+		m.Commit = strings.TrimSpace(string(text))
+	}
 	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
 		m.Load = strings.Join(strings.Fields(string(text))[:3], " ")
 	}
@@ -150,19 +154,19 @@ func (d *data) table(b *strings.Builder, title string, figures ...string) {
 func (d *data) spread(figure, who string) (string, bool) {
 	v, ok := d.median(figure, who)
 	text := number(v, ok)
-	if all := d.Values[figure][who]; len(all) > 1 {
-		text += " (" + between(slices.Min(all), slices.Max(all)) + ")"
-	}
-	return text, ok
+	return text + around(text, d.Values[figure][who]), ok
 }
 
-// between prints a range, or one number for two that look alike.
-func between(low, high float64) string {
-	a, b := number(low, true), number(high, true)
-	if a == b {
-		return a
+// around prints, in parentheses, the least and the greatest of several values, unless both look like the median.
+func around(middle string, all []float64) string {
+	if len(all) < 2 {
+		return ""
 	}
-	return a + "–" + b
+	low, high := number(slices.Min(all), true), number(slices.Max(all), true)
+	if low == middle && high == middle {
+		return ""
+	}
+	return " (" + low + "–" + high + ")"
 }
 
 // number prints three digits, and all of a large number.
@@ -191,39 +195,48 @@ func (d *data) startTable(b *strings.Builder) {
 	}
 }
 
-// middle gives, of the results with the same size, the one in the middle by less.
-func middle[T any](all []T, size func(T) int, less func(T) float64) []T {
-	sizes := map[int][]T{}
-	order := []int{}
+// medians gives one result for each size, the smallest first, whose fields are the medians of those of that size.
+func medians[T any](all []T, size func(T) int, fields func(*T) []*float64) []T {
+	bySize := map[int][]T{}
 	for _, r := range all {
-		if sizes[size(r)] == nil {
-			order = append(order, size(r))
-		}
-		sizes[size(r)] = append(sizes[size(r)], r)
+		bySize[size(r)] = append(bySize[size(r)], r)
 	}
 	var out []T
-	for _, n := range order {
-		group := sizes[n]
-		slices.SortFunc(group, func(a, b T) int {
-			switch d := less(a) - less(b); {
-			case d < 0:
-				return -1
-			case d > 0:
-				return 1
+	for _, n := range slices.Sorted(maps.Keys(bySize)) {
+		group := bySize[n]
+		one := group[0]
+		for i, field := range fields(&one) {
+			var values []float64
+			for _, r := range group {
+				values = append(values, *fields(&r)[i])
 			}
-			return 0
-		})
-		out = append(out, group[len(group)/2])
+			*field, _ = median(values)
+		}
+		out = append(out, one)
 	}
 	return out
 }
 
 func (d *data) filters() []filterResult {
-	return middle(d.Filter, func(r filterResult) int { return r.Patterns }, func(r filterResult) float64 { return r.Recent.mean() })
+	return medians(d.Filter, filterResult.size, (*filterResult).fields)
 }
 
-func (d *data) manies() []manyResult {
-	return middle(d.Many, func(r manyResult) int { return r.Proxies }, func(r manyResult) float64 { return r.Start + r.Close })
+func (d *data) manies() []manyResult { return medians(d.Many, manyResult.size, (*manyResult).fields) }
+
+// row writes a line of a table: a size, and of each field the median and the spread of the results of that size.
+func row[T any](b *strings.Builder, all []T, one T, size func(T) int, gets ...func(T) float64) {
+	fmt.Fprintf(b, "| %d |", size(one))
+	for _, get := range gets {
+		var values []float64
+		for _, r := range all {
+			if size(r) == size(one) {
+				values = append(values, get(r))
+			}
+		}
+		text := number(get(one), true)
+		b.WriteString(" " + text + around(text, values) + " |")
+	}
+	b.WriteString("\n")
 }
 
 func (d *data) filterTable(b *strings.Builder) {
@@ -235,8 +248,16 @@ func (d *data) filterTable(b *strings.Builder) {
 	b.WriteString("| patterns | load ms | bytes a pattern | by name | by wildcard | refused | any: by name | any: by wildcard | any: refused | decisions /s | allocations |\n" +
 		"|---|---|---|---|---|---|---|---|---|---|---|\n")
 	for _, r := range d.filters() {
-		fmt.Fprintf(b, "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f | %.0f |\n", r.Patterns, number(r.Load*1000, true), r.PerPattern,
-			r.Recent.Name, r.Recent.Wildcard, r.Recent.Refused, r.Any.Name, r.Any.Wildcard, r.Any.Refused, r.DecisionsPerS, r.Allocations)
+		row(b, d.Filter, r, filterResult.size, func(r filterResult) float64 { return r.Load * 1000 },
+			func(r filterResult) float64 { return r.PerPattern },
+			func(r filterResult) float64 { return r.Recent.Name },
+			func(r filterResult) float64 { return r.Recent.Wildcard },
+			func(r filterResult) float64 { return r.Recent.Refused },
+			func(r filterResult) float64 { return r.Any.Name },
+			func(r filterResult) float64 { return r.Any.Wildcard },
+			func(r filterResult) float64 { return r.Any.Refused },
+			func(r filterResult) float64 { return math.Round(r.DecisionsPerS) },
+			func(r filterResult) float64 { return r.Allocations })
 	}
 }
 
@@ -256,6 +277,10 @@ func (d *data) manyTable(b *strings.Builder) {
 	}
 	b.WriteString("\n## Proxies with a port and a policy of their own in one process\n\n| proxies | start µs | close µs | KiB each | left KiB | left files |\n|---|---|---|---|---|---|\n")
 	for _, r := range d.manies() {
-		fmt.Fprintf(b, "| %d | %s | %s | %.1f | %d | %d |\n", r.Proxies, number(r.Start, true), number(r.Close, true), r.PerProxy/1024, r.LeftBytes/1024, r.LeftFiles)
+		row(b, d.Many, r, manyResult.size, func(r manyResult) float64 { return r.Start },
+			func(r manyResult) float64 { return r.Close },
+			func(r manyResult) float64 { return r.PerProxy / 1024 },
+			func(r manyResult) float64 { return math.Round(r.LeftBytes / 1024) },
+			func(r manyResult) float64 { return r.LeftFiles })
 	}
 }

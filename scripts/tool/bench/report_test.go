@@ -54,11 +54,14 @@ func TestNumber(t *testing.T) {
 			t.Errorf("number(%v, %v) = %q, want %q", c.v, c.ok, got, c.want)
 		}
 	}
-	if got := between(1.001, 1.002); got != "1.00" {
-		t.Errorf("between of two that look alike = %q", got)
-	}
-	if got := between(1, 2.5); got != "1–2.50" {
-		t.Errorf("between(1, 2.5) = %q", got)
+	for _, c := range []struct {
+		middle string
+		all    []float64
+		want   string
+	}{{"1.00", []float64{1.001, 1.002}, ""}, {"2", []float64{1, 2, 2.5}, " (1–2.50)"}, {"2", []float64{2}, ""}, {"", nil, ""}} {
+		if got := around(c.middle, c.all); got != c.want {
+			t.Errorf("around(%q, %v) = %q, want %q", c.middle, c.all, got, c.want)
+		}
 	}
 }
 
@@ -125,12 +128,23 @@ func TestVerdict(t *testing.T) {
 	}
 }
 
-func TestMiddle(t *testing.T) {
+func TestMedians(t *testing.T) {
 	t.Parallel()
-	all := []manyResult{{Proxies: 5, Start: 9}, {Proxies: 7, Start: 1}, {Proxies: 5, Start: 1}, {Proxies: 5, Start: 3}}
-	got := middle(all, func(r manyResult) int { return r.Proxies }, func(r manyResult) float64 { return r.Start })
-	if len(got) != 2 || got[0] != (manyResult{Proxies: 5, Start: 3}) || got[1] != (manyResult{Proxies: 7, Start: 1}) {
-		t.Errorf("middle = %+v", got)
+	all := []manyResult{{Proxies: 7, Start: 1}, {Proxies: 5, Start: 9, Close: 2}, {Proxies: 5, Start: 1, Close: 8}, {Proxies: 5, Start: 3, Close: 4}}
+	got := medians(all, manyResult.size, (*manyResult).fields)
+	if len(got) != 2 || got[0] != (manyResult{Proxies: 5, Start: 3, Close: 4}) || got[1] != (manyResult{Proxies: 7, Start: 1}) {
+		t.Errorf("medians = %+v", got)
+	}
+	if all[1] != (manyResult{Proxies: 5, Start: 9, Close: 2}) {
+		t.Errorf("medians changed its argument to %+v", all)
+	}
+	var b strings.Builder
+	row(&b, all, got[0], manyResult.size, func(r manyResult) float64 { return r.Start }, func(r manyResult) float64 { return r.LeftFiles })
+	if got, want := b.String(), "| 5 | 3 (1–9) | 0 |\n"; got != want {
+		t.Errorf("row = %q, want %q", got, want)
+	}
+	if got := largestRounds(all, manyResult.size, func(r manyResult) float64 { return r.Start }); !slices.Equal(got, []float64{1}) {
+		t.Errorf("rounds at the largest number = %v", got)
 	}
 }
 
