@@ -28,7 +28,7 @@ var keepAlive = [...][3]int{
 
 func setKeepAlive(fd int) {
 	for _, o := range keepAlive {
-		unix.SetsockoptInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
+		setInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
 	}
 }
 
@@ -131,19 +131,17 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 
 // connect begins a connection.
 func connect(to netip.AddrPort) (*sock, error) {
-	family, sa := unix.AF_INET6, unix.Sockaddr(&unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()})
-	if to.Addr().Unmap().Is4() {
-		family, sa = unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().Unmap().As4()}
-	}
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+	var at connector
+	at.set(to)
+	fd, err := unix.Socket(at.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
 	setKeepAlive(fd)
-	err = unix.Connect(fd, sa)
+	err = at.connect(fd)
 	if err == unix.EINPROGRESS {
 		// Near by, it is done when the call returns, and only has to be asked for.
-		err = unix.Connect(fd, sa)
+		err = at.connect(fd)
 	}
 	switch err {
 	case nil, unix.EALREADY, unix.EINTR:

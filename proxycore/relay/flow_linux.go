@@ -39,6 +39,7 @@ type side struct {
 	waits    bool // the loop hears of it when it does again
 	plenty   bool // so much comes that a pipe is worth its while
 	noPipe   bool // splice does not work here
+	lingers  bool // closing it may wait
 
 	// What has been read and not delivered is in one of these.
 	pipe   *pipe
@@ -87,7 +88,7 @@ func (s *side) adopt(c net.Conn) bool {
 		unix.Close(fd)
 		return false
 	}
-	s.fd, s.l = fd, l
+	s.fd, s.l, s.lingers = fd, l, true // for all that is known
 	if err := l.add(fd, interest(false), s); err != nil {
 		s.fd = -1
 		unix.Close(fd)
@@ -196,7 +197,7 @@ func (s *side) finish(l *loop) error {
 	if s.to.ended {
 		return nil
 	}
-	return os.NewSyscallError("shutdown", unix.Shutdown(s.to.fd, unix.SHUT_WR))
+	return os.NewSyscallError("shutdown", shutWrite(s.to.fd))
 }
 
 // fill reads what is there. Few bytes go through a buffer, as a pipe would take
@@ -224,7 +225,7 @@ func (s *side) fill(l *loop) (n int, err error) {
 		s.buf = new(buffer)
 	}
 	for {
-		n, err = syscall.Read(s.fd, s.buf[:])
+		n, err = read(s.fd, s.buf[:])
 		if err != unix.EINTR {
 			break
 		}
@@ -245,7 +246,7 @@ func (s *side) drain() error {
 		if s.inPipe > 0 {
 			n, err = s.pipe.drain(s.to.fd, s.inPipe)
 		} else {
-			n, err = syscall.Write(s.to.fd, s.rest)
+			n, err = write(s.to.fd, s.rest)
 		}
 		switch {
 		case err == unix.EINTR:
@@ -323,9 +324,9 @@ func (f *flow) release(reset, fin bool) (users int) {
 		case reset:
 			unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 		case fin:
-			unix.Shutdown(s.fd, unix.SHUT_WR)
+			shutWrite(s.fd)
 		}
-		unix.Close(s.fd)
+		closeSocket(s.fd, s.lingers)
 		if s.pipe != nil {
 			putPipe(s.pipe, s.inPipe == 0)
 		}

@@ -124,12 +124,12 @@ func (l *loop) run(raw syscall.RawConn) {
 	defer close(l.done)
 	var events [128]unix.EpollEvent
 	var n int
-	look := func(fd uintptr) bool {
+	ask := func(fd uintptr) bool {
 		var err error
-		n, err = unix.EpollWait(int(fd), events[:], 0)
+		n, err = look(int(fd), events[:])
 		return n > 0 || err != nil || len(l.again) > 0
 	}
-	for raw.Read(look) == nil {
+	for raw.Read(ask) == nil {
 		again := l.again
 		l.again = nil
 		l.serve(events[:max(n, 0)])

@@ -17,10 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Here and in flow, bytes are read and written by package syscall's functions, which
-// tell the race detector that a write happens before the read of it; those of
-// package unix do not know of the reads and writes of package net.
-
 // sock is a TCP connection that a loop watches from its beginning. A flow takes its
 // descriptor as it is: it never was in Go's network poller, so that it need not be
 // taken out of it.
@@ -36,6 +32,7 @@ type sock struct {
 	blocked  bool
 	waits    bool
 	closed   bool
+	lingers  bool  // closing it may wait
 	heir     *side // what the descriptor belongs to now
 
 	readBy, writeBy time.Time
@@ -93,7 +90,7 @@ func (c *sock) handOver(to *side) bool {
 	if c.closed {
 		return false
 	}
-	to.fd, to.l, to.waits, to.blocked, to.ending = c.fd, c.l, c.waits, c.blocked, c.ending
+	to.fd, to.l, to.waits, to.blocked, to.ending, to.lingers = c.fd, c.l, c.waits, c.blocked, c.ending, c.lingers
 	c.closed, c.heir = true, to
 	c.l.replace(c.fd, to)
 	if c.readable {
@@ -139,7 +136,7 @@ func (c *sock) Read(b []byte) (int, error) {
 		case !c.readBy.IsZero() && !time.Now().Before(c.readBy):
 			return 0, c.failed("read", os.ErrDeadlineExceeded)
 		case c.readable:
-			n, err := syscall.Read(c.fd, b)
+			n, err := read(c.fd, b)
 			switch {
 			case err == unix.EINTR:
 				continue
@@ -170,7 +167,7 @@ func (c *sock) Write(b []byte) (int, error) {
 		case !c.writeBy.IsZero() && !time.Now().Before(c.writeBy):
 			return done, c.failed("write", os.ErrDeadlineExceeded)
 		case !c.blocked:
-			n, err := syscall.Write(c.fd, b[done:])
+			n, err := write(c.fd, b[done:])
 			done += max(n, 0)
 			switch {
 			case err == nil && done == len(b):
@@ -214,7 +211,7 @@ func (c *sock) Close() error {
 	}
 	c.closed = true
 	c.l.replace(c.fd, nil)
-	unix.Close(c.fd)
+	closeSocket(c.fd, c.lingers)
 	if c.timer != nil {
 		c.timer.Stop()
 	}
@@ -239,7 +236,7 @@ func (c *sock) use(op string, f func(fd int) error) error {
 
 // CloseWrite ends the outgoing stream.
 func (c *sock) CloseWrite() error {
-	return c.use("shutdown", func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+	return c.use("shutdown", shutWrite)
 }
 
 // SetLinger is as net.TCPConn's.
@@ -248,7 +245,10 @@ func (c *sock) SetLinger(sec int) error {
 	if sec < 0 {
 		l = &unix.Linger{}
 	}
-	return c.use("setsockopt", func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, l) })
+	return c.use("setsockopt", func(fd int) error {
+		c.lingers = sec > 0
+		return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, l)
+	})
 }
 
 // RemoteAddr implements net.Conn.
