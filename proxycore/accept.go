@@ -146,7 +146,7 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 	case sv.entry == queries:
 		go c.serveQueries()
 	default:
-		go c.serve()
+		c.begin()
 	}
 }
 

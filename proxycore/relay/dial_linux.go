@@ -117,16 +117,39 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 		return d.DialContext(ctx, "tcp", to.String())
 	}
 	c, err := connect(to)
-	if err == nil {
-		err = c.connected(ctx, limit)
-		if err != nil {
-			c.Close()
-		}
-	}
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+		return nil, dialError(to, err)
 	}
-	return c, nil
+	return finish(ctx, c, limit)
+}
+
+// begin is Begin.
+func begin(to netip.AddrPort) (c net.Conn, done bool, err error) {
+	if to.Addr().Zone() != "" {
+		return nil, false, nil
+	}
+	s, err := connect(to)
+	if err != nil {
+		return nil, true, dialError(to, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s, !s.blocked, nil
+}
+
+// finish is Finish.
+func finish(ctx context.Context, c net.Conn, limit time.Duration) (net.Conn, error) {
+	s := c.(*sock)
+	if err := s.connected(ctx, limit); err != nil {
+		s.Close()
+		return nil, dialError(s.remote, err)
+	}
+	return s, nil
+}
+
+// dialError wraps an error as package net does.
+func dialError(to netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
 }
 
 // connect begins a connection.

@@ -138,6 +138,34 @@ func Dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 	return dial(ctx, to, limit)
 }
 
+// Begin begins what [Dial] does, and never waits. done says that the connection is made,
+// or cannot be, which is what err says. Otherwise c is for [Finish], or there is none and
+// Dial must be called: where it cannot be done like this.
+func Begin(to netip.AddrPort) (c net.Conn, done bool, err error) { return begin(to) }
+
+// Finish is the rest of [Dial] for a connection that [Begin] gave. It owns it.
+func Finish(ctx context.Context, c net.Conn, limit time.Duration) (net.Conn, error) {
+	return finish(ctx, c, limit)
+}
+
+// Prompt is a connection of a [Listener] on Linux, which can be served without a goroutine
+// as long as nothing has to be waited for.
+type Prompt interface {
+	net.Conn
+	// Await has arrived called once when Read would not wait any more: something is
+	// there, the read deadline that was set before has passed, or the connection is
+	// closed. It may be called by a loop, which moves the bytes of many tunnels, so it
+	// must not wait for anything, nor panic; and somebody must hold a [Keep]. False: that
+	// is so already, and it will not be called.
+	Await(arrived func()) bool
+	// TryRead reads what is there. 0 means that there is nothing, or that Read will say
+	// what is the matter.
+	TryRead(b []byte) int
+	// TryWrite reports whether all of b could be written at once. Otherwise the
+	// connection can only be closed.
+	TryWrite(b []byte) bool
+}
+
 // Run is New and [Tunnel.Run].
 func Run(client, upstream net.Conn, o Options) Stats { return New(client, upstream, o).Run() }
 

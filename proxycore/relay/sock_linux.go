@@ -32,8 +32,10 @@ type sock struct {
 	blocked  bool
 	waits    bool
 	closed   bool
-	lingers  bool  // closing it may wait
-	heir     *side // what the descriptor belongs to now
+	lingers  bool   // closing it may wait
+	heir     *side  // what the descriptor belongs to now
+	heard    bool   // the loop has said that there is something to read
+	awaiting func() // see Await
 
 	readBy, writeBy time.Time
 	timer           *time.Timer // wakes those who wait when a deadline passes
@@ -41,6 +43,7 @@ type sock struct {
 
 var (
 	_ net.Conn     = (*sock)(nil)
+	_ Prompt       = (*sock)(nil)
 	_ syscall.Conn = (*sock)(nil)
 )
 
@@ -66,19 +69,28 @@ func newSock(fd int, remote netip.AddrPort, readable, connecting bool) (*sock, e
 func (c *sock) ready(l *loop, events uint32) {
 	c.mu.Lock()
 	heir := c.heir
+	var arrived func()
 	if heir == nil {
 		c.note(events)
 		c.change.Broadcast()
+		if c.heard {
+			arrived = c.takeAwaiting()
+		}
 	}
 	c.mu.Unlock()
-	if heir != nil {
+	switch {
+	case heir != nil:
 		heir.ready(l, events)
+	case arrived != nil:
+		arrived()
 	}
 }
 
 // note takes in what epoll said. c.mu is held.
 func (c *sock) note(events uint32) {
-	c.readable = c.readable || events&^unix.EPOLLOUT != 0
+	if events&^unix.EPOLLOUT != 0 {
+		c.readable, c.heard = true, true
+	}
 	c.ending = c.ending || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	c.blocked = c.blocked && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0
 }
@@ -112,17 +124,71 @@ func (c *sock) wait(by time.Time) error {
 			return os.ErrDeadlineExceeded
 		}
 		if c.timer == nil {
-			c.timer = time.AfterFunc(left, func() {
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				c.change.Broadcast()
-			})
+			c.timer = time.AfterFunc(left, c.late)
 		} else {
 			c.timer.Reset(left)
 		}
 	}
 	c.change.Wait()
 	return nil
+}
+
+// late wakes those who wait when a deadline passes.
+func (c *sock) late() {
+	c.mu.Lock()
+	c.change.Broadcast()
+	arrived := c.takeAwaiting()
+	c.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
+}
+
+// takeAwaiting gives what Await was given, once. c.mu is held.
+func (c *sock) takeAwaiting() func() {
+	f := c.awaiting
+	c.awaiting = nil
+	return f
+}
+
+// Await implements [Prompt].
+func (c *sock) Await(arrived func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard || c.closed {
+		return false
+	}
+	c.awaiting = arrived
+	if !c.readBy.IsZero() {
+		c.timer = time.AfterFunc(time.Until(c.readBy), c.late)
+	}
+	return true
+}
+
+// TryRead implements [Prompt].
+func (c *sock) TryRead(b []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0
+	}
+	n, err := read(c.fd, b)
+	if err != nil || n == 0 {
+		return 0 // Read will see it, too
+	}
+	c.readable = n == len(b) || c.ending
+	return n
+}
+
+// TryWrite implements [Prompt].
+func (c *sock) TryWrite(b []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	n, err := write(c.fd, b)
+	return err == nil && n == len(b)
 }
 
 // Read implements net.Conn.
@@ -216,6 +282,9 @@ func (c *sock) Close() error {
 		c.timer.Stop()
 	}
 	c.change.Broadcast()
+	if arrived := c.takeAwaiting(); arrived != nil {
+		go arrived()
+	}
 	c.mu.Unlock()
 	leaveLoops(1)
 	return nil
