@@ -94,7 +94,8 @@ func (c *conn) tunnel(h hop, prefix []byte) *relay.Tunnel {
 		DownPrefix:   h.early,
 		IdleTimeout:  c.s.cfg.IdleTimeout,
 		TotalTimeout: c.s.cfg.TunnelTimeout,
-		Shared:       c.s.cfg.Dial != nil, // whoever made the connection may close it
+		Shared:       c.s.cfg.Dial != nil,   // whoever made the connection may close it
+		Prompt:       c.s.cfg.Record == nil, // see tunnelOver
 	})
 }
 
@@ -195,7 +196,8 @@ func (c *conn) judge(f *Filter) Decision {
 	return d
 }
 
-// tunnelOver is called, in a goroutine, when the tunnel has ended.
+// tunnelOver is called, in a goroutine if there is a hook to be called, when the tunnel
+// has ended.
 func (c *conn) tunnelOver(stats relay.Stats) {
 	defer func() { c.leave(recover()) }()
 	c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down

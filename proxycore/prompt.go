@@ -83,7 +83,7 @@ func (c *conn) atOnce(head requestHead) (hop, *Filter) {
 	if !isChecked(ap) {
 		return hop{}, nil
 	}
-	conn, done, err := relay.Begin(ap)
+	conn, done, err := relay.Begin(ap, c.client)
 	if !done || err != nil {
 		c.begun = &begun{dialed{conn, ap, err}, done}
 		return hop{}, nil

@@ -91,7 +91,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
 	}
-	c, err := newSock(l.fd, addrPort(l.peer), true, false)
+	c, err := newSock(l.fd, addrPort(l.peer), nil, true, false)
 	if err != nil {
 		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
 	}
@@ -116,7 +116,7 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 		d := net.Dialer{Timeout: limit}
 		return d.DialContext(ctx, "tcp", to.String())
 	}
-	c, err := connect(to)
+	c, err := connect(to, nil)
 	if err != nil {
 		return nil, dialError(to, err)
 	}
@@ -124,11 +124,15 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 }
 
 // begin is Begin.
-func begin(to netip.AddrPort) (c net.Conn, done bool, err error) {
+func begin(to netip.AddrPort, near net.Conn) (c net.Conn, done bool, err error) {
 	if to.Addr().Zone() != "" {
 		return nil, false, nil
 	}
-	s, err := connect(to)
+	var l *loop
+	if near, ok := near.(*sock); ok {
+		l = near.l
+	}
+	s, err := connect(to, l)
 	if err != nil {
 		return nil, true, dialError(to, err)
 	}
@@ -153,7 +157,7 @@ func dialError(to netip.AddrPort, err error) error {
 }
 
 // connect begins a connection.
-func connect(to netip.AddrPort) (*sock, error) {
+func connect(to netip.AddrPort, near *loop) (*sock, error) {
 	var at connector
 	at.set(to)
 	fd, err := unix.Socket(at.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
@@ -168,7 +172,7 @@ func connect(to netip.AddrPort) (*sock, error) {
 	}
 	switch err {
 	case nil, unix.EALREADY, unix.EINTR:
-		return newSock(fd, to, false, err != nil)
+		return newSock(fd, to, near, false, err != nil)
 	}
 	unix.Close(fd)
 	return nil, os.NewSyscallError("connect", err)

@@ -20,7 +20,9 @@ type flow struct {
 	t *Tunnel
 
 	mu       sync.Mutex // held by whoever uses the descriptors
-	over     bool       // they are closed
+	over     bool       // they are closed, and this is what is to be reported:
+	users    int
+	stats    Stats
 	client   side
 	upstream side
 }
@@ -83,7 +85,7 @@ func (s *side) adopt(c net.Conn) bool {
 	if fd < 0 {
 		return false
 	}
-	l, err := useLoop()
+	l, err := useLoop(nil)
 	if err != nil {
 		unix.Close(fd)
 		return false
@@ -104,11 +106,10 @@ func (f *flow) start() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range []*side{&f.client, &f.upstream} {
-		if f.over {
-			return
-		}
 		if err := s.drain(); err != nil {
 			f.end(err, true)
+			go f.finish()
+			return
 		}
 	}
 }
@@ -129,10 +130,26 @@ func duplicate(raw syscall.RawConn) int {
 func (s *side) ready(l *loop, events uint32) {
 	f := s.f
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.over {
+		f.mu.Unlock()
 		return
 	}
+	s.note(events)
+	f.move(l, s, events)
+	over := f.over
+	f.mu.Unlock()
+	switch {
+	case !over:
+	case f.t.o.Prompt:
+		letLoopsGo(f.users)
+		f.t.finished(f.stats)
+	default:
+		go f.finish()
+	}
+}
+
+// note takes in what epoll said.
+func (s *side) note(events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		s.blocked = false
 	}
@@ -142,6 +159,10 @@ func (s *side) ready(l *loop, events uint32) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.ending = true
 	}
+}
+
+// move moves what can be moved after events on s, to the end of the flow.
+func (f *flow) move(l *loop, s *side, events uint32) {
 	if s.ended && events&unix.EPOLLERR != 0 {
 		// Nobody reads here any more, so nobody else would notice that the peer is gone.
 		if code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
@@ -149,7 +170,7 @@ func (s *side) ready(l *loop, events uint32) {
 			return
 		}
 	}
-	for _, s := range []*side{s, s.to} {
+	for _, s := range [...]*side{s, s.to} {
 		if err := s.move(l); err != nil {
 			f.end(err, true)
 			return
@@ -295,21 +316,24 @@ func (s *side) idle(l *loop) {
 func (f *flow) cut(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.end(err, false)
+	if !f.over {
+		f.end(err, false)
+		go f.finish()
+	}
 }
 
-// end closes both connections, once, as Tunnel.end says. f.mu is held.
+// end closes both connections, as Tunnel.end says. f.mu is held; whoever calls it calls
+// finish, in a goroutine, or does the same without it.
 func (f *flow) end(err error, reset bool) {
-	if f.over {
-		return
-	}
 	f.over = true
-	users := f.release(reset, err != nil && !reset)
-	stats := Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
-	go func() {
-		leaveLoops(users)
-		f.t.finished(stats)
-	}()
+	f.users = f.release(reset, err != nil && !reset)
+	f.stats = Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
+}
+
+// finish reports the end. f.mu is not held.
+func (f *flow) finish() {
+	leaveLoops(f.users)
+	f.t.finished(f.stats)
 }
 
 // release closes the descriptors and gives back everything else, but for the uses

@@ -54,9 +54,9 @@ var loops struct {
 	next  int
 }
 
-// useLoop counts a user, and gives a loop for it. There is an error
-// when the process may have no more descriptors.
-func useLoop() (*loop, error) {
+// useLoop counts a user, and gives a loop for it: near, unless that is nil. There is an
+// error when the process may have no more descriptors.
+func useLoop(near *loop) (*loop, error) {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
 	if len(loops.all) == 0 {
@@ -70,6 +70,9 @@ func useLoop() (*loop, error) {
 		}
 	}
 	loops.users++
+	if near != nil {
+		return near, nil
+	}
 	loops.next++
 	return loops.all[loops.next%len(loops.all)], nil
 }
@@ -83,6 +86,17 @@ func leaveLoops(n int) {
 	if loops.users -= n; loops.users == 0 {
 		endLoops()
 	}
+}
+
+// letLoopsGo is leaveLoops for a loop.
+func letLoopsGo(n int) {
+	loops.mu.Lock()
+	defer loops.mu.Unlock()
+	if loops.users == n {
+		go leaveLoops(n)
+		return
+	}
+	loops.users -= n
 }
 
 // endLoops ends all loops. loops.mu is held.
@@ -123,20 +137,19 @@ func newLoop() (*loop, error) {
 func (l *loop) run(raw syscall.RawConn) {
 	defer close(l.done)
 	var events [128]unix.EpollEvent
-	var n int
-	ask := func(fd uintptr) bool {
-		var err error
-		n, err = look(int(fd), events[:])
-		return n > 0 || err != nil || len(l.again) > 0
-	}
-	for raw.Read(ask) == nil {
-		again := l.again
-		l.again = nil
-		l.serve(events[:max(n, 0)])
-		for _, s := range again {
-			s.ready(l, unix.EPOLLIN)
+	raw.Read(func(fd uintptr) bool {
+		for more := true; more; {
+			n, _ := look(int(fd), events[:]) // there is no error but EINTR
+			again := l.again
+			l.again = nil
+			l.serve(events[:n])
+			for _, s := range again {
+				s.ready(l, unix.EPOLLIN)
+			}
+			more = n == len(events) || len(l.again) > 0
 		}
-	}
+		return false // what has come meanwhile, the poller knows: it lets this look again at once
+	})
 }
 
 // serve tells those concerned what happened.

@@ -80,6 +80,10 @@ type Options struct {
 	// of them to end the tunnel, which then needs two goroutines.
 	Shared bool
 
+	// Prompt says that what [Tunnel.Start] is given waits for nothing, so that a loop may
+	// call it.
+	Prompt bool
+
 	// form lets the tests run every form on one system.
 	form form
 }
@@ -138,10 +142,13 @@ func Dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 	return dial(ctx, to, limit)
 }
 
-// Begin begins what [Dial] does, and never waits. done says that the connection is made,
+// Begin begins what [Dial] does, and never waits. near is the connection that it is to be
+// relayed to: one loop for both has less to do. done says that the connection is made,
 // or cannot be, which is what err says. Otherwise c is for [Finish], or there is none and
 // Dial must be called: where it cannot be done like this.
-func Begin(to netip.AddrPort) (c net.Conn, done bool, err error) { return begin(to) }
+func Begin(to netip.AddrPort, near net.Conn) (c net.Conn, done bool, err error) {
+	return begin(to, near)
+}
 
 // Finish is the rest of [Dial] for a connection that [Begin] gave. It owns it.
 func Finish(ctx context.Context, c net.Conn, limit time.Duration) (net.Conn, error) {
@@ -199,7 +206,7 @@ func (t *Tunnel) Run() Stats {
 
 // Start relays until both directions have ended, one of them has failed, or a limit
 // is reached, and returns at once. It has closed both connections when done is
-// called, in a goroutine of its own, and nothing else of it is left then. It may be called once.
+// called, in a goroutine of its own but for [Options].Prompt, and nothing else of it is left then. It may be called once.
 func (t *Tunnel) Start(done func(Stats)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

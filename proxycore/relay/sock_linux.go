@@ -47,10 +47,10 @@ var (
 	_ syscall.Conn = (*sock)(nil)
 )
 
-// newSock puts a descriptor into the care of a loop. readable says that it is
+// newSock puts a descriptor into the care of a loop: near, unless that is nil. readable says that it is
 // worth while to read at once, connecting that the connection is not made yet.
-func newSock(fd int, remote netip.AddrPort, readable, connecting bool) (*sock, error) {
-	l, err := useLoop()
+func newSock(fd int, remote netip.AddrPort, near *loop, readable, connecting bool) (*sock, error) {
+	l, err := useLoop(near)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
