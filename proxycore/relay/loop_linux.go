@@ -36,8 +36,8 @@ type loop struct {
 	mu      sync.Mutex
 	watched []watched // by descriptor; nil where there is none
 
-	again []*side // those that had their share, and have more; the loop's own
-	spare *buffer // for the next read; the loop's own
+	again []watched // those that had their share, and have more; the loop's own
+	spare *buffer   // for the next read; the loop's own
 }
 
 // watched is what a loop watches a descriptor for. What ready is told is a hint only:

@@ -135,6 +135,16 @@ func Keep() (release func()) { return keep() }
 // a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger.
 func Listener(l net.Listener) net.Listener { return listen(l) }
 
+// Acceptor is a [Listener] on Linux, which needs no goroutine that waits.
+type Acceptor interface {
+	net.Listener
+	// Serve has each called, by a loop, for every connection until over is called, in
+	// a goroutine of its own. That is after Close, or when something went wrong; then
+	// the listener is as it was, and Accept will say what it was. each must not
+	// wait for anything, nor panic, nor close the listener. Serve is called once, before Accept.
+	Serve(each func(net.Conn), over func()) error
+}
+
 // Dial connects to an address by TCP, until ctx is done or limit has passed. Zero and
 // negative mean no limit; one given here costs nothing where the connection is made at
 // once. The connection is of the same kind as a [Listener]'s.
@@ -168,6 +178,8 @@ type Prompt interface {
 	// TryRead reads what is there. 0 means that there is nothing, or that Read will say
 	// what is the matter.
 	TryRead(b []byte) int
+	// Drop is Close for a connection that has just been accepted, and never waits.
+	Drop()
 	// TryWrite reports whether all of b could be written at once. Otherwise the
 	// connection can only be closed.
 	TryWrite(b []byte) bool

@@ -270,9 +270,25 @@ func (c *sock) failed(op string, err error) error {
 
 // Close implements net.Conn.
 func (c *sock) Close() error {
+	if err := c.close(); err != nil {
+		return err
+	}
+	leaveLoops(1)
+	return nil
+}
+
+// Drop implements [Prompt].
+func (c *sock) Drop() {
+	if c.close() == nil {
+		letLoopsGo(1)
+	}
+}
+
+// close is Close without the loops.
+func (c *sock) close() error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
 		return c.failed("close", net.ErrClosed)
 	}
 	c.closed = true
@@ -285,8 +301,6 @@ func (c *sock) Close() error {
 	if arrived := c.takeAwaiting(); arrived != nil {
 		go arrived()
 	}
-	c.mu.Unlock()
-	leaveLoops(1)
 	return nil
 }
 
