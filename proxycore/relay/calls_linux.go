@@ -58,14 +58,14 @@ type connector struct {
 }
 
 func (c *connector) set(to netip.AddrPort) {
-	port := [2]byte{byte(to.Port() >> 8), byte(to.Port())} // the network's order
+	port := hostOrder(to.Port()) // there and back is the same
 	if a := to.Addr().Unmap(); a.Is4() {
 		c.family = unix.AF_INET
-		c.in4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: *(*uint16)(unsafe.Pointer(&port)), Addr: a.As4()}
+		c.in4 = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: port, Addr: a.As4()}
 		return
 	}
 	c.family = unix.AF_INET6
-	c.in6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: *(*uint16)(unsafe.Pointer(&port)), Addr: to.Addr().As16()}
+	c.in6 = unix.RawSockaddrInet6{Family: unix.AF_INET6, Port: port, Addr: to.Addr().As16()}
 }
 
 // connect begins a connection, or asks how far it is.
@@ -76,6 +76,31 @@ func (c *connector) connect(fd int) error {
 	}
 	_, _, errno := unix.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(at), size)
 	return failure(errno)
+}
+
+// accept takes a connection of a listener that nobody can have made blocking.
+func accept(fd int) (c int, peer netip.AddrPort, err error) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	n, _, errno := unix.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+	if errno != 0 {
+		return -1, peer, errno
+	}
+	switch sa.Addr.Family {
+	case unix.AF_INET:
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
+		peer = netip.AddrPortFrom(netip.AddrFrom4(in.Addr), hostOrder(in.Port))
+	case unix.AF_INET6:
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
+		peer = netip.AddrPortFrom(netip.AddrFrom16(in.Addr), hostOrder(in.Port))
+	}
+	return int(n), peer, nil
+}
+
+// hostOrder turns a port around where that must be.
+func hostOrder(port uint16) uint16 {
+	b := (*[2]byte)(unsafe.Pointer(&port))
+	return uint16(b[0])<<8 | uint16(b[1])
 }
 
 // failure is nil for no error.

@@ -88,10 +88,10 @@ func (l *listener) ready(by *loop, _ uint32) {
 		if l.l == nil {
 			return
 		}
-		fd, peer, err := syscall.Accept4(l.fd, syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
+		fd, peer, err := accept(l.fd)
 		switch err {
 		case nil:
-			c, err := newSock(fd, addrPort(peer), nil, true, false)
+			c, err := newSock(fd, peer, nil, true, false)
 			if err != nil {
 				l.leave()
 				return
