@@ -32,6 +32,16 @@ func setInt(fd, level, name, value int) error {
 	return failure(errno)
 }
 
+// setLinger is as net.TCPConn's.
+func setLinger(fd, sec int) error {
+	l := unix.Linger{Onoff: 1, Linger: int32(sec)}
+	if sec < 0 {
+		l = unix.Linger{}
+	}
+	_, _, errno := unix.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&l)), unsafe.Sizeof(l), 0)
+	return failure(errno)
+}
+
 // closeSocket closes a socket.
 func closeSocket(fd int, lingers bool) {
 	if lingers {

@@ -346,7 +346,7 @@ func (f *flow) release(reset, fin bool) (users int) {
 		s.l.replace(s.fd, nil)
 		switch {
 		case reset:
-			unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			setLinger(s.fd, 0)
 		case fin:
 			shutWrite(s.fd)
 		}

@@ -324,13 +324,9 @@ func (c *sock) CloseWrite() error {
 
 // SetLinger is as net.TCPConn's.
 func (c *sock) SetLinger(sec int) error {
-	l := &unix.Linger{Onoff: 1, Linger: int32(sec)}
-	if sec < 0 {
-		l = &unix.Linger{}
-	}
 	return c.use("setsockopt", func(fd int) error {
 		c.lingers = sec > 0
-		return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, l)
+		return setLinger(fd, sec)
 	})
 }
 
