@@ -58,8 +58,10 @@ func newConn(sv *serving, client net.Conn) *conn {
 	c := &conn{s: sv.s, sv: sv, client: client}
 	c.rec.Time = time.Now()
 	c.rec.Sandbox = sv.o.Name
-	if a := client.RemoteAddr(); a != nil && a.String() != "@" { // @: a Unix socket without a name
-		c.rec.Client = a.String()
+	if a := client.RemoteAddr(); a != nil {
+		if name := a.String(); name != "@" { // a Unix socket without a name
+			c.rec.Client = name
+		}
 	}
 	return c
 }
