@@ -72,7 +72,7 @@ func begin(to netip.AddrPort, near net.Conn) (c net.Conn, done bool, err error) 
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s, !s.blocked, nil
+	return s, !s.waits, nil
 }
 
 // finish is Finish.
@@ -116,8 +116,8 @@ func connect(to netip.AddrPort, near *loop) (*sock, error) {
 func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if !c.blocked {
-		return nil
+	if !c.waits {
+		return nil // it was made at once, so the loop was not asked to say when
 	}
 	if limit > 0 {
 		var cancel context.CancelFunc
@@ -130,15 +130,25 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 		c.change.Broadcast()
 	})
 	defer stop()
-	for c.blocked {
+	var at connector
+	at.set(c.remote)
+	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		c.change.Wait()
+		if c.blocked {
+			c.change.Wait()
+			continue
+		}
+		// What the loop has heard may have been meant for a connection that had the
+		// descriptor before, so the kernel has the word: asked again, it says how it went.
+		switch err := at.connect(c.fd); err {
+		case unix.EALREADY, unix.EINTR:
+			c.blocked = true
+		case nil, unix.EISCONN:
+			return nil
+		default:
+			return os.NewSyscallError("connect", err)
+		}
 	}
-	code, err := unix.GetsockoptInt(c.fd, unix.SOL_SOCKET, unix.SO_ERROR)
-	if err == nil && code != 0 {
-		err = unix.Errno(code)
-	}
-	return os.NewSyscallError("connect", err)
 }

@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // A connection of ours must behave as one of package net does: the proxy reads a
@@ -118,6 +120,34 @@ func TestDialFails(t *testing.T) {
 	}
 	if _, err := Dial(t.Context(), full, 50*time.Millisecond); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("dial one that does not answer, with a limit: %v, want deadline exceeded", err)
+	}
+}
+
+// An event that was meant for a connection which had the descriptor before must not
+// be taken for the answer.
+func TestDialIsNotMadeByAnOldEvent(t *testing.T) {
+	t.Parallel()
+	fd, full := fullListener(t)
+	defer syscall.Close(fd)
+	c, err := connect(full, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	made := make(chan error, 1)
+	go func() { made <- c.connected(ctx, 0) }()
+	for range 3 {
+		c.ready(c.l, unix.EPOLLOUT)
+		select {
+		case err := <-made:
+			t.Fatalf("the connection is made: %v", err)
+		case <-time.After(10 * time.Millisecond): // only a wrong answer is one
+		}
+	}
+	cancel()
+	if err := <-made; !errors.Is(err, context.Canceled) {
+		t.Errorf("connected = %v, want the end of the context", err)
 	}
 }
 
