@@ -23,8 +23,10 @@ var keepAlive = [...][3]int{
 	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
 	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
 	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 }
+
+// setNoDelay has few bytes sent at once, as package net does, too.
+func setNoDelay(fd int) { setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
 func setKeepAlive(fd int) {
 	for _, o := range keepAlive {
@@ -98,7 +100,7 @@ func connect(to netip.AddrPort, near *loop) (*sock, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	setKeepAlive(fd)
+	setNoDelay(fd)
 	err = at.connect(fd)
 	if err == unix.EINPROGRESS {
 		// Near by, it is done when the call returns, and only has to be asked for.
@@ -106,7 +108,11 @@ func connect(to netip.AddrPort, near *loop) (*sock, error) {
 	}
 	switch err {
 	case nil, unix.EALREADY, unix.EINTR:
-		return newSock(fd, to, near, false, err != nil)
+		c, err := newSock(fd, to, near, false, err != nil)
+		if err == nil {
+			c.l.keepLater(fd)
+		}
+		return c, err
 	}
 	unix.Close(fd)
 	return nil, os.NewSyscallError("connect", err)

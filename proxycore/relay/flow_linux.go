@@ -148,6 +148,15 @@ func (s *side) ready(l *loop, events uint32) {
 	}
 }
 
+// keepAlive implements watched.
+func (s *side) keepAlive() {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if !s.f.over {
+		setKeepAlive(s.fd)
+	}
+}
+
 // note takes in what epoll said.
 func (s *side) note(events uint32) {
 	if events&unix.EPOLLOUT != 0 {

@@ -54,6 +54,7 @@ func listen(l net.Listener) net.Listener {
 	}
 	tcp.Close()
 	setKeepAlive(fd) // what is accepted inherits the options
+	setNoDelay(fd)
 	return &listener{addr: l.Addr(), fd: fd}
 }
 
@@ -107,6 +108,9 @@ func (l *listener) ready(by *loop, _ uint32) {
 	}
 	by.again = append(by.again, l)
 }
+
+// keepAlive implements watched: it is so from the start.
+func (l *listener) keepAlive() {}
 
 // leave takes the listener from its loop and has somebody else go on. l.mu is held.
 func (l *listener) leave() {

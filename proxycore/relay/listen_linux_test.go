@@ -176,3 +176,44 @@ func TestBegin(t *testing.T) {
 		t.Errorf("to an address with a zone: %v, %v, %v; want it left to Dial", c, done, err)
 	}
 }
+
+// A dialled connection looks after its peer once it has lived for a while, whoever has its
+// descriptor by then, and an accepted one from the start.
+func TestKeepAlive(t *testing.T) {
+	t.Parallel()
+	l, conns, _ := served(t)
+	kept := func(fd int) bool {
+		t.Helper()
+		on, err1 := syscall.GetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_KEEPALIVE)
+		idle, err2 := syscall.GetsockoptInt(fd, syscall.IPPROTO_TCP, syscall.TCP_KEEPIDLE)
+		if err1 != nil || err2 != nil {
+			t.Error(err1, err2)
+		}
+		return on == 1 && idle == 15
+	}
+	_, accepted := called(t, l, conns)
+	if !kept(accepted.(*sock).fd) {
+		t.Error("an accepted connection is not kept alive")
+	}
+	for _, relayed := range []bool{false, true} {
+		c, err := Dial(t.Context(), l.Addr().(*net.TCPAddr).AddrPort(), 0)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer (<-conns).Close()
+		s := c.(*sock)
+		if relayed {
+			_, other := called(t, l, conns)
+			tunnel := New(other, c, Options{})
+			over := make(chan Stats, 1)
+			tunnel.Start(func(s Stats) { over <- s })
+			defer func() { tunnel.Close(); <-over }()
+		} else {
+			defer c.Close()
+		}
+		s.l.keepAlive()
+		if !kept(s.fd) {
+			t.Errorf("a dialled connection is not kept alive; relayed: %v", relayed)
+		}
+	}
+}

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,10 @@ const (
 	maxLoops = 8
 	// fairShare is how many times a side is emptied before others have their turn.
 	fairShare = 16
+	// keepAliveAfter is how long a connection may have been dialled, at most, before its
+	// peer is looked after. That takes four calls, which short ones need not make; the
+	// first probe comes much later.
+	keepAliveAfter = time.Second
 )
 
 // loop is one goroutine that moves the bytes of many flows. Their descriptors are
@@ -34,7 +39,9 @@ type loop struct {
 	done  chan struct{} // closed when it has
 
 	mu      sync.Mutex
-	watched []watched // by descriptor; nil where there is none
+	watched []watched   // by descriptor; nil where there is none
+	young   []int32     // descriptors that are to be kept alive; others' by now, maybe
+	sweep   *time.Timer // nil unless there are any
 
 	again []watched // those that had their share, and have more; the loop's own
 	spare *buffer   // for the next read; the loop's own
@@ -44,6 +51,9 @@ type loop struct {
 // it may be left from a connection that had the descriptor before.
 type watched interface {
 	ready(l *loop, events uint32)
+	// keepAlive sets the options, unless the connection is closed. Once too often does
+	// no harm.
+	keepAlive()
 }
 
 // loops are those of the process. They run as long as somebody needs them.
@@ -104,6 +114,11 @@ func endLoops() {
 	for _, l := range loops.all {
 		l.epoll.Close()
 		<-l.done
+		l.mu.Lock()
+		if l.sweep != nil {
+			l.sweep.Stop()
+		}
+		l.mu.Unlock()
 	}
 	loops.all = nil
 	closeIdlePipes()
@@ -197,6 +212,32 @@ func (l *loop) replace(fd int, w watched) {
 	l.mu.Lock()
 	l.watched[fd] = w
 	l.mu.Unlock()
+}
+
+// keepLater has a descriptor that is watched kept alive, if it still is after a while.
+func (l *loop) keepLater(fd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.young = append(l.young, int32(fd))
+	if l.sweep == nil {
+		l.sweep = time.AfterFunc(keepAliveAfter, l.keepAlive)
+	}
+}
+
+// keepAlive does what keepLater has promised.
+func (l *loop) keepAlive() {
+	l.mu.Lock()
+	var list []watched
+	for _, fd := range l.young {
+		if w := l.watched[fd]; w != nil {
+			list = append(list, w)
+		}
+	}
+	l.young, l.sweep = nil, nil
+	l.mu.Unlock()
+	for _, w := range list {
+		w.keepAlive()
+	}
 }
 
 // watchWrites watches a descriptor for taking bytes, too.

@@ -86,6 +86,19 @@ func (c *sock) ready(l *loop, events uint32) {
 	}
 }
 
+// keepAlive implements watched.
+func (c *sock) keepAlive() {
+	c.mu.Lock()
+	heir := c.heir
+	if !c.closed {
+		setKeepAlive(c.fd)
+	}
+	c.mu.Unlock()
+	if heir != nil {
+		heir.keepAlive()
+	}
+}
+
 // note takes in what epoll said. c.mu is held.
 func (c *sock) note(events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
