@@ -35,6 +35,13 @@
 // or buffer that is taken once there is something to read. With nothing but the
 // methods of net.Conn, each direction holds a buffer.
 //
+// What the relay itself listens for and dials ([Listener], [Dial]) is watched by a loop
+// from the start, and its descriptor passes to the flow as it is. Whoever wants to may
+// have a loop do all of a tunnel's set-up ([Acceptor], [Prompt], [Begin]), as long as
+// nothing waits: starting a goroutine, and a thread to run it, costs more than what a
+// proxy does. For the same reason the system calls of a loop do not tell Go's scheduler
+// (calls_linux.go), and both connections of a tunnel are with the same loop.
+//
 // A connection whose orderly end may have to wait for its peer (TLS) should have
 // the method Cut(reset bool), which ends it at once. With reset the peer must not
 // be told that the stream is complete.
@@ -132,7 +139,9 @@ func Keep() (release func()) { return keep() }
 // such that tunnels of them cost less to set up: l itself where that is not possible.
 // Whoever closes l afterwards does not end it, so it is for those who made l. Only
 // one goroutine may accept. The connections have the methods of a [net.TCPConn] that
-// a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger.
+// a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger. Where
+// l has SO_LINGER set, or somebody else may set it, SetLinger(-1) must come first: closing
+// must not wait.
 func Listener(l net.Listener) net.Listener { return listen(l) }
 
 // Acceptor is a [Listener] on Linux, which needs no goroutine that waits.
@@ -218,7 +227,8 @@ func (t *Tunnel) Run() Stats {
 
 // Start relays until both directions have ended, one of them has failed, or a limit
 // is reached, and returns at once. It has closed both connections when done is
-// called, in a goroutine of its own but for [Options].Prompt, and nothing else of it is left then. It may be called once.
+// called, in a goroutine of its own but for [Options].Prompt, and nothing else of it is
+// left then. It may be called once.
 func (t *Tunnel) Start(done func(Stats)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
