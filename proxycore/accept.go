@@ -126,7 +126,7 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 	s.mu.Lock()
 	if s.ended || s.draining || sv.closed {
 		s.mu.Unlock()
-		client.Close()
+		drop(client)
 		return
 	}
 	s.conns[c] = struct{}{}
@@ -146,8 +146,17 @@ func (s *Server) admit(sv *serving, client net.Conn) {
 	case sv.entry == queries:
 		go c.serveQueries()
 	default:
-		go c.serve()
+		c.begin()
 	}
+}
+
+// drop closes a connection that was accepted too late. A loop may have accepted it.
+func drop(client net.Conn) {
+	if p, ok := client.(relay.Prompt); ok {
+		p.Drop()
+		return
+	}
+	client.Close()
 }
 
 // count adds n, 1 or -1, to what c counts against. s.mu is held.

@@ -80,12 +80,23 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		if err != nil {
 			return nil, err
 		}
-		go s.acceptMain(sv)
+		s.serveMain(sv)
 	}
 	return h, nil
 }
 
-// acceptMain serves the proxy's own port. Without it the proxy is of no use to
+// serveMain serves the proxy's own port: in a loop while nothing is the matter, so that a
+// proxy which nobody uses has no goroutine. A sandbox has no part in this listener,
+// and cannot make the loop wait for it.
+func (s *Server) serveMain(sv *serving) {
+	a, ok := sv.l.(relay.Acceptor)
+	if ok && a.Serve(func(c net.Conn) { s.admit(sv, c) }, func() { s.acceptMain(sv) }) == nil {
+		return
+	}
+	go s.acceptMain(sv)
+}
+
+// acceptMain serves the proxy's own port in a goroutine. Without it the proxy is of no use to
 // those who were told the port, so its failure ends the server.
 func (s *Server) acceptMain(sv *serving) {
 	if err := s.accept(sv); err != nil && !isClosed(sv.stop) {

@@ -37,9 +37,11 @@ type conn struct {
 
 	refused bool // one too many, set before it is served
 
-	// Owned by the connection's goroutine.
+	// Owned by the connection's goroutine, or before there is one by whoever calls arrived.
 	rec      Record
 	recorded bool
+	early    []byte // of the head, read already
+	begun    *begun // what has been dialled already
 
 	// Guarded by s.mu.
 	state     connState
@@ -56,10 +58,26 @@ func newConn(sv *serving, client net.Conn) *conn {
 	c := &conn{s: sv.s, sv: sv, client: client}
 	c.rec.Time = time.Now()
 	c.rec.Sandbox = sv.o.Name
-	if a := client.RemoteAddr(); a != nil && a.String() != "@" { // @: a Unix socket without a name
-		c.rec.Client = a.String()
+	if a := client.RemoteAddr(); a != nil {
+		if name := a.String(); name != "@" { // a Unix socket without a name
+			c.rec.Client = name
+		}
 	}
 	return c
+}
+
+// begin begins to serve the connection.
+func (c *conn) begin() {
+	if c.s.cfg.HeadTimeout > 0 {
+		c.client.SetReadDeadline(c.rec.Time.Add(c.s.cfg.HeadTimeout))
+	}
+	p, ok := c.client.(relay.Prompt)
+	switch {
+	case !ok:
+		go c.serve()
+	case !p.Await(func() { c.arrived(p) }):
+		c.arrived(p)
+	}
 }
 
 // serve is the goroutine of one connection until it has a tunnel.
@@ -70,10 +88,8 @@ func (c *conn) serve() {
 			c.leave(p)
 		}
 	}()
-	if c.s.cfg.HeadTimeout > 0 {
-		c.client.SetReadDeadline(c.rec.Time.Add(c.s.cfg.HeadTimeout))
-	}
-	head, rest, got, err := readHead(c.client, c.s.cfg.MaxHeadBytes)
+	head, rest, got, err := readHead(c.client, c.early, c.s.cfg.MaxHeadBytes)
+	c.early = nil
 	if !c.advance(stateRequest) {
 		return
 	}
@@ -120,6 +136,7 @@ func (c *conn) serveOverLimit(mayLinger bool) {
 // happened in.
 func (c *conn) leave(p any) {
 	c.close()
+	c.begun.drop()
 	if p != nil {
 		c.s.log.Error("a connection's handler panicked", "client", c.rec.Client, "target", c.rec.Host, "panic", p, "stack", string(debug.Stack()))
 		c.giveUp()

@@ -49,12 +49,7 @@ func (c *conn) request(head requestHead, rest []byte) *relay.Tunnel {
 // connect does everything between parsing and the reply. Without a tunnel and
 // without a refusal the client is gone or the server has ended.
 func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
-	c.s.mu.Lock()
-	c.target = t
-	filter := c.s.filterFor(c.sv.source)
-	c.s.mu.Unlock()
-
-	d := filter.Decide(t)
+	filter, d := c.decide(t)
 	if !d.Allowed {
 		return nil, policyRefusal(d)
 	}
@@ -71,13 +66,7 @@ func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 	if !c.cancelWith(nil) || gone {
 		refused = nil // there is nobody left to tell
 	} else if refused == nil {
-		tunnel := relay.New(c.client, h.conn, relay.Options{
-			Prefix:       append(rest, early...),
-			DownPrefix:   h.early,
-			IdleTimeout:  c.s.cfg.IdleTimeout,
-			TotalTimeout: c.s.cfg.TunnelTimeout,
-			Shared:       c.s.cfg.Dial != nil, // whoever made the connection may close it
-		})
+		tunnel := c.tunnel(h, append(rest, early...))
 		var ok bool
 		if ok, refused = c.establish(filter, tunnel, h.addr); ok {
 			return tunnel, nil
@@ -87,6 +76,27 @@ func (c *conn) connect(t Target, rest []byte) (*relay.Tunnel, *refusal) {
 		h.conn.Close()
 	}
 	return nil, refused
+}
+
+// decide asks the filter in force about the target.
+func (c *conn) decide(t Target) (*Filter, Decision) {
+	c.s.mu.Lock()
+	c.target = t
+	filter := c.s.filterFor(c.sv.source)
+	c.s.mu.Unlock()
+	return filter, filter.Decide(t)
+}
+
+// tunnel makes a tunnel to h. prefix is what the client has sent for it already.
+func (c *conn) tunnel(h hop, prefix []byte) *relay.Tunnel {
+	return relay.New(c.client, h.conn, relay.Options{
+		Prefix:       prefix,
+		DownPrefix:   h.early,
+		IdleTimeout:  c.s.cfg.IdleTimeout,
+		TotalTimeout: c.s.cfg.TunnelTimeout,
+		Shared:       c.s.cfg.Dial != nil,   // whoever made the connection may close it
+		Prompt:       c.s.cfg.Record == nil, // see tunnelOver
+	})
 }
 
 // hop is the far side of a tunnel: the origin, or an upstream on the way to it.
@@ -117,7 +127,7 @@ func (c *conn) reach(ctx context.Context, filter *Filter, t Target) (hop, *refus
 	if refused := c.s.checkDirect(ctx, t, addrs); refused != nil {
 		return hop{}, refused
 	}
-	conn, addr, err := c.s.dial(ctx, addrs, t.Port)
+	conn, addr, err := c.dial(ctx, addrs, t.Port)
 	if err != nil {
 		c.s.log.Debug("dial failed", "target", t.String(), "err", err)
 		return hop{}, dialRefusal(err)
@@ -186,7 +196,8 @@ func (c *conn) judge(f *Filter) Decision {
 	return d
 }
 
-// tunnelOver is called, in a goroutine, when the tunnel has ended.
+// tunnelOver is called, in a goroutine if there is a hook to be called, when the tunnel
+// has ended.
 func (c *conn) tunnelOver(stats relay.Stats) {
 	defer func() { c.leave(recover()) }()
 	c.rec.BytesUp, c.rec.BytesDown = stats.Up, stats.Down

@@ -14,8 +14,8 @@ import (
 const (
 	// mostAllocations and mostBytes are a little above what one set-up takes of the
 	// heap, to the tunnel's end.
-	mostAllocations = 40
-	mostBytes       = 3500
+	mostAllocations = 24
+	mostBytes       = 2600
 )
 
 // What a set-up allocates is the same on every machine, and comes back as time in

@@ -120,14 +120,17 @@ func (s *Server) attempt(ctx context.Context, ap netip.AddrPort) (d dialed) {
 
 // plainAttempt is an attempt without the hook. limit is as in relay.Dial.
 func plainAttempt(ctx context.Context, ap netip.AddrPort, limit time.Duration) dialed {
-	if ap.Addr() != ap.Addr().Unmap() {
-		return dialed{addr: ap, err: errDialPolicy} // only what was checked is unmapped
+	if !isChecked(ap) {
+		return dialed{addr: ap, err: errDialPolicy}
 	}
 	// No dialer that parses, resolves or races anything: what is connected to is this
 	// address and no other.
 	conn, err := relay.Dial(ctx, ap, limit)
 	return dialed{conn, ap, err}
 }
+
+// isChecked reports whether ap may be one that was checked: only those are unmapped.
+func isChecked(ap netip.AddrPort) bool { return ap.Addr() == ap.Addr().Unmap() }
 
 // dialOrder takes the first maxAttempts addresses, alternating between the two
 // families and beginning with that of the first (RFC 8305 section 4).

@@ -254,18 +254,23 @@ type headBuffer [2 << 10]byte
 
 var headBuffers = sync.Pool{New: func() any { return new(headBuffer) }}
 
-// readHead reads one request head from c. rest is a copy of what was read
+// readHead reads one request head from c, of which early has been read already. rest is a copy of what was read
 // behind it, nil if nothing was. Nothing is read after the head is complete.
 // got says whether any byte arrived. The caller sets the deadline, once, so that
 // a head that comes byte by byte has no more time than another.
-func readHead(c net.Conn, limit int) (h requestHead, rest []byte, got bool, err error) {
+func readHead(c net.Conn, early []byte, limit int) (h requestHead, rest []byte, got bool, err error) {
 	pooled := headBuffers.Get().(*headBuffer)
 	defer headBuffers.Put(pooled)
 	buf := pooled[:min(limit, len(pooled))]
 	var p headParser
-	for n := 0; ; {
-		m, readErr := c.Read(buf[n:])
-		n += m
+	for n := copy(buf, early); ; {
+		var readErr error
+		if early == nil {
+			var m int
+			m, readErr = c.Read(buf[n:])
+			n += m
+		}
+		early = nil
 		done, err := p.feed(buf[:n])
 		if err != nil {
 			return p.head, nil, n > 0, err

@@ -62,6 +62,7 @@ func life(rng *rand.Rand, idle time.Duration, over <-chan struct{}) error {
 	defer c.Close()
 	c.SetDeadline(time.Now().Add(time.Minute))
 	reply := make([]byte, len(established))
+	last := time.Now() // no later than the last byte that the proxy saw before what comes
 	io.WriteString(c, head(os.Getenv("TARGET")))
 	if _, err := io.ReadFull(c, reply); err != nil || string(reply) != established {
 		return fmt.Errorf("the reply %q: %w", reply, err)
@@ -71,7 +72,8 @@ func life(rng *rand.Rand, idle time.Duration, over <-chan struct{}) error {
 		for i := range sent {
 			sent[i] = byte(rng.Uint32())
 		}
-		began := time.Now()
+		began := last
+		last = time.Now()
 		go c.Write(sent)
 		got := make([]byte, len(sent))
 		if _, err := io.ReadFull(c, got); err != nil || !bytes.Equal(got, sent) {

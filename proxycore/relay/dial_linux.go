@@ -23,79 +23,15 @@ var keepAlive = [...][3]int{
 	{unix.IPPROTO_TCP, unix.TCP_KEEPIDLE, 15},
 	{unix.IPPROTO_TCP, unix.TCP_KEEPINTVL, 15},
 	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
-	{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1},
 }
+
+// setNoDelay has few bytes sent at once, as package net does, too.
+func setNoDelay(fd int) { setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
 
 func setKeepAlive(fd int) {
 	for _, o := range keepAlive {
-		unix.SetsockoptInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
+		setInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
 	}
-}
-
-// listener accepts connections for a loop. It waits for them in Go's network poller.
-type listener struct {
-	file *os.File
-	raw  syscall.RawConn
-	addr net.Addr
-	look func(fd uintptr) bool
-
-	fd   int // what look got
-	peer syscall.Sockaddr
-	err  error
-}
-
-var _ syscall.Conn = (*listener)(nil)
-
-func listen(l net.Listener) net.Listener {
-	tcp, ok := l.(*net.TCPListener)
-	if !ok {
-		return l
-	}
-	file, err := tcp.File()
-	if err != nil {
-		return l
-	}
-	raw, err := file.SyscallConn()
-	if err != nil {
-		file.Close()
-		return l
-	}
-	tcp.Close() // the file is a duplicate
-	out := &listener{file: file, raw: raw, addr: l.Addr()}
-	out.look = out.accept4
-	// What is accepted inherits the options.
-	raw.Control(func(fd uintptr) { setKeepAlive(int(fd)) })
-	return out
-}
-
-// Addr implements net.Listener.
-func (l *listener) Addr() net.Addr { return l.addr }
-
-// Close implements net.Listener.
-func (l *listener) Close() error { return l.file.Close() }
-
-// SyscallConn implements syscall.Conn.
-func (l *listener) SyscallConn() (syscall.RawConn, error) { return l.raw, nil }
-
-func (l *listener) accept4(fd uintptr) bool {
-	l.fd, l.peer, l.err = syscall.Accept4(int(fd), syscall.SOCK_NONBLOCK|syscall.SOCK_CLOEXEC)
-	return l.err != unix.EAGAIN
-}
-
-// Accept implements net.Listener. It is called by one goroutine only.
-func (l *listener) Accept() (net.Conn, error) {
-	err := error(net.ErrClosed)
-	if l.raw.Read(l.look) == nil {
-		err = os.NewSyscallError("accept4", l.err)
-	}
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
-	}
-	c, err := newSock(l.fd, addrPort(l.peer), true, false)
-	if err != nil {
-		return nil, &net.OpError{Op: "accept", Net: "tcp", Addr: l.Addr(), Err: err}
-	}
-	return c, nil
 }
 
 // addrPort gives the address in sa. Package unix would ask the kernel, for each
@@ -116,35 +52,67 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 		d := net.Dialer{Timeout: limit}
 		return d.DialContext(ctx, "tcp", to.String())
 	}
-	c, err := connect(to)
-	if err == nil {
-		err = c.connected(ctx, limit)
-		if err != nil {
-			c.Close()
-		}
-	}
+	c, err := connect(to, nil)
 	if err != nil {
-		return nil, &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
+		return nil, dialError(to, err)
 	}
-	return c, nil
+	return finish(ctx, c, limit)
+}
+
+// begin is Begin.
+func begin(to netip.AddrPort, near net.Conn) (c net.Conn, done bool, err error) {
+	if to.Addr().Zone() != "" {
+		return nil, false, nil
+	}
+	var l *loop
+	if near, ok := near.(*sock); ok {
+		l = near.l
+	}
+	s, err := connect(to, l)
+	if err != nil {
+		return nil, true, dialError(to, err)
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s, !s.waits, nil
+}
+
+// finish is Finish.
+func finish(ctx context.Context, c net.Conn, limit time.Duration) (net.Conn, error) {
+	s := c.(*sock)
+	if err := s.connected(ctx, limit); err != nil {
+		s.Close()
+		return nil, dialError(s.remote, err)
+	}
+	return s, nil
+}
+
+// dialError wraps an error as package net does.
+func dialError(to netip.AddrPort, err error) error {
+	return &net.OpError{Op: "dial", Net: "tcp", Addr: net.TCPAddrFromAddrPort(to), Err: err}
 }
 
 // connect begins a connection.
-func connect(to netip.AddrPort) (*sock, error) {
-	family, sa := sockaddr(to)
-	fd, err := unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
+func connect(to netip.AddrPort, near *loop) (*sock, error) {
+	var at connector
+	at.set(to)
+	fd, err := unix.Socket(at.family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, unix.IPPROTO_TCP)
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	setKeepAlive(fd)
-	err = unix.Connect(fd, sa)
+	setNoDelay(fd)
+	err = at.connect(fd)
 	if err == unix.EINPROGRESS {
 		// Near by, it is done when the call returns, and only has to be asked for.
-		err = unix.Connect(fd, sa)
+		err = at.connect(fd)
 	}
 	switch err {
 	case nil, unix.EALREADY, unix.EINTR:
-		return newSock(fd, to, false, err != nil)
+		c, err := newSock(fd, to, near, false, err != nil)
+		if err == nil {
+			c.l.keepLater(fd)
+		}
+		return c, err
 	}
 	unix.Close(fd)
 	return nil, os.NewSyscallError("connect", err)
@@ -168,7 +136,8 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 		c.change.Broadcast()
 	})
 	defer stop()
-	_, sa := sockaddr(c.remote)
+	var at connector
+	at.set(c.remote)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -179,7 +148,7 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 		}
 		// What the loop has heard may have been meant for a connection that had the
 		// descriptor before, so the kernel has the word: asked again, it says how it went.
-		switch err := unix.Connect(c.fd, sa); err {
+		switch err := at.connect(c.fd); err {
 		case unix.EALREADY, unix.EINTR:
 			c.blocked = true
 		case nil, unix.EISCONN:
@@ -188,12 +157,4 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 			return os.NewSyscallError("connect", err)
 		}
 	}
-}
-
-// sockaddr is to, and its family, as the kernel wants them.
-func sockaddr(to netip.AddrPort) (family int, sa unix.Sockaddr) {
-	if to.Addr().Unmap().Is4() {
-		return unix.AF_INET, &unix.SockaddrInet4{Port: int(to.Port()), Addr: to.Addr().Unmap().As4()}
-	}
-	return unix.AF_INET6, &unix.SockaddrInet6{Port: int(to.Port()), Addr: to.Addr().As16()}
 }

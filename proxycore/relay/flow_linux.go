@@ -20,7 +20,9 @@ type flow struct {
 	t *Tunnel
 
 	mu       sync.Mutex // held by whoever uses the descriptors
-	over     bool       // they are closed
+	over     bool       // they are closed, and this is what is to be reported:
+	users    int
+	stats    Stats
 	client   side
 	upstream side
 }
@@ -39,6 +41,7 @@ type side struct {
 	waits    bool // the loop hears of it when it does again
 	plenty   bool // so much comes that a pipe is worth its while
 	noPipe   bool // splice does not work here
+	lingers  bool // closing it may wait
 
 	// What has been read and not delivered is in one of these.
 	pipe   *pipe
@@ -82,12 +85,12 @@ func (s *side) adopt(c net.Conn) bool {
 	if fd < 0 {
 		return false
 	}
-	l, err := useLoop()
+	l, err := useLoop(nil)
 	if err != nil {
 		unix.Close(fd)
 		return false
 	}
-	s.fd, s.l = fd, l
+	s.fd, s.l, s.lingers = fd, l, true // for all that is known
 	if err := l.add(fd, interest(false), s); err != nil {
 		s.fd = -1
 		unix.Close(fd)
@@ -103,11 +106,10 @@ func (f *flow) start() {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	for _, s := range []*side{&f.client, &f.upstream} {
-		if f.over {
-			return
-		}
 		if err := s.drain(); err != nil {
 			f.end(err, true)
+			go f.finish()
+			return
 		}
 	}
 }
@@ -128,10 +130,35 @@ func duplicate(raw syscall.RawConn) int {
 func (s *side) ready(l *loop, events uint32) {
 	f := s.f
 	f.mu.Lock()
-	defer f.mu.Unlock()
 	if f.over {
+		f.mu.Unlock()
 		return
 	}
+	s.note(events)
+	f.move(l, s, events)
+	over := f.over
+	f.mu.Unlock()
+	switch {
+	case !over:
+	case f.t.o.Prompt:
+		letLoopsGo(f.users)
+		f.t.finished(f.stats)
+	default:
+		go f.finish()
+	}
+}
+
+// keepAlive implements watched.
+func (s *side) keepAlive() {
+	s.f.mu.Lock()
+	defer s.f.mu.Unlock()
+	if !s.f.over {
+		setKeepAlive(s.fd)
+	}
+}
+
+// note takes in what epoll said.
+func (s *side) note(events uint32) {
 	if events&unix.EPOLLOUT != 0 {
 		s.blocked = false
 	}
@@ -141,6 +168,10 @@ func (s *side) ready(l *loop, events uint32) {
 	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.ending = true
 	}
+}
+
+// move moves what can be moved after events on s, to the end of the flow.
+func (f *flow) move(l *loop, s *side, events uint32) {
 	if s.ended && events&unix.EPOLLERR != 0 {
 		// Nobody reads here any more, so nobody else would notice that the peer is gone.
 		if code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
@@ -148,7 +179,7 @@ func (s *side) ready(l *loop, events uint32) {
 			return
 		}
 	}
-	for _, s := range []*side{s, s.to} {
+	for _, s := range [...]*side{s, s.to} {
 		if err := s.move(l); err != nil {
 			f.end(err, true)
 			return
@@ -196,7 +227,7 @@ func (s *side) finish(l *loop) error {
 	if s.to.ended {
 		return nil
 	}
-	return os.NewSyscallError("shutdown", unix.Shutdown(s.to.fd, unix.SHUT_WR))
+	return os.NewSyscallError("shutdown", shutWrite(s.to.fd))
 }
 
 // fill reads what is there. Few bytes go through a buffer, as a pipe would take
@@ -224,7 +255,7 @@ func (s *side) fill(l *loop) (n int, err error) {
 		s.buf = new(buffer)
 	}
 	for {
-		n, err = syscall.Read(s.fd, s.buf[:])
+		n, err = read(s.fd, s.buf[:])
 		if err != unix.EINTR {
 			break
 		}
@@ -245,7 +276,7 @@ func (s *side) drain() error {
 		if s.inPipe > 0 {
 			n, err = s.pipe.drain(s.to.fd, s.inPipe)
 		} else {
-			n, err = syscall.Write(s.to.fd, s.rest)
+			n, err = write(s.to.fd, s.rest)
 		}
 		switch {
 		case err == unix.EINTR:
@@ -294,21 +325,24 @@ func (s *side) idle(l *loop) {
 func (f *flow) cut(err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.end(err, false)
+	if !f.over {
+		f.end(err, false)
+		go f.finish()
+	}
 }
 
-// end closes both connections, once, as Tunnel.end says. f.mu is held.
+// end closes both connections, as Tunnel.end says. f.mu is held; whoever calls it calls
+// finish, in a goroutine, or does the same without it.
 func (f *flow) end(err error, reset bool) {
-	if f.over {
-		return
-	}
 	f.over = true
-	users := f.release(reset, err != nil && !reset)
-	stats := Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
-	go func() {
-		leaveLoops(users)
-		f.t.finished(stats)
-	}()
+	f.users = f.release(reset, err != nil && !reset)
+	f.stats = Stats{Up: f.client.n, Down: f.upstream.n, Err: err}
+}
+
+// finish reports the end. f.mu is not held.
+func (f *flow) finish() {
+	leaveLoops(f.users)
+	f.t.finished(f.stats)
 }
 
 // release closes the descriptors and gives back everything else, but for the uses
@@ -321,11 +355,11 @@ func (f *flow) release(reset, fin bool) (users int) {
 		s.l.replace(s.fd, nil)
 		switch {
 		case reset:
-			unix.SetsockoptLinger(s.fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
+			setLinger(s.fd, 0)
 		case fin:
-			unix.Shutdown(s.fd, unix.SHUT_WR)
+			shutWrite(s.fd)
 		}
-		unix.Close(s.fd)
+		closeSocket(s.fd, s.lingers)
 		if s.pipe != nil {
 			putPipe(s.pipe, s.inPipe == 0)
 		}

@@ -30,4 +30,8 @@ func dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn
 	return d.DialContext(ctx, "tcp", to.String())
 }
 
+func begin(netip.AddrPort, net.Conn) (net.Conn, bool, error) { return nil, false, nil }
+
+func finish(_ context.Context, c net.Conn, _ time.Duration) (net.Conn, error) { return c, nil }
+
 func keep() (release func()) { return func() {} }

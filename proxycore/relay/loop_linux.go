@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,6 +21,10 @@ const (
 	maxLoops = 8
 	// fairShare is how many times a side is emptied before others have their turn.
 	fairShare = 16
+	// keepAliveAfter is how long a connection may have been dialled, at most, before its
+	// peer is looked after. That takes four calls, which short ones need not make; the
+	// first probe comes much later.
+	keepAliveAfter = time.Second
 )
 
 // loop is one goroutine that moves the bytes of many flows. Their descriptors are
@@ -34,16 +39,21 @@ type loop struct {
 	done  chan struct{} // closed when it has
 
 	mu      sync.Mutex
-	watched []watched // by descriptor; nil where there is none
+	watched []watched   // by descriptor; nil where there is none
+	young   []int32     // descriptors that are to be kept alive; others' by now, maybe
+	sweep   *time.Timer // nil unless there are any
 
-	again []*side // those that had their share, and have more; the loop's own
-	spare *buffer // for the next read; the loop's own
+	again []watched // those that had their share, and have more; the loop's own
+	spare *buffer   // for the next read; the loop's own
 }
 
 // watched is what a loop watches a descriptor for. What ready is told is a hint only:
 // it may be left from a connection that had the descriptor before.
 type watched interface {
 	ready(l *loop, events uint32)
+	// keepAlive sets the options, unless the connection is closed. Once too often does
+	// no harm.
+	keepAlive()
 }
 
 // loops are those of the process. They run as long as somebody needs them.
@@ -54,9 +64,9 @@ var loops struct {
 	next  int
 }
 
-// useLoop counts a user, and gives a loop for it. There is an error
-// when the process may have no more descriptors.
-func useLoop() (*loop, error) {
+// useLoop counts a user, and gives a loop for it: near, unless that is nil. There is an
+// error when the process may have no more descriptors.
+func useLoop(near *loop) (*loop, error) {
 	loops.mu.Lock()
 	defer loops.mu.Unlock()
 	if len(loops.all) == 0 {
@@ -70,6 +80,9 @@ func useLoop() (*loop, error) {
 		}
 	}
 	loops.users++
+	if near != nil {
+		return near, nil
+	}
 	loops.next++
 	return loops.all[loops.next%len(loops.all)], nil
 }
@@ -85,11 +98,27 @@ func leaveLoops(n int) {
 	}
 }
 
+// letLoopsGo is leaveLoops for a loop.
+func letLoopsGo(n int) {
+	loops.mu.Lock()
+	defer loops.mu.Unlock()
+	if loops.users == n {
+		go leaveLoops(n)
+		return
+	}
+	loops.users -= n
+}
+
 // endLoops ends all loops. loops.mu is held.
 func endLoops() {
 	for _, l := range loops.all {
 		l.epoll.Close()
 		<-l.done
+		l.mu.Lock()
+		if l.sweep != nil {
+			l.sweep.Stop()
+		}
+		l.mu.Unlock()
 	}
 	loops.all = nil
 	closeIdlePipes()
@@ -123,20 +152,19 @@ func newLoop() (*loop, error) {
 func (l *loop) run(raw syscall.RawConn) {
 	defer close(l.done)
 	var events [128]unix.EpollEvent
-	var n int
-	look := func(fd uintptr) bool {
-		var err error
-		n, err = unix.EpollWait(int(fd), events[:], 0)
-		return n > 0 || err != nil || len(l.again) > 0
-	}
-	for raw.Read(look) == nil {
-		again := l.again
-		l.again = nil
-		l.serve(events[:max(n, 0)])
-		for _, s := range again {
-			s.ready(l, unix.EPOLLIN)
+	raw.Read(func(fd uintptr) bool {
+		for more := true; more; {
+			n, _ := look(int(fd), events[:]) // there is no error but EINTR
+			again := l.again
+			l.again = nil
+			l.serve(events[:n])
+			for _, s := range again {
+				s.ready(l, unix.EPOLLIN)
+			}
+			more = n == len(events) || len(l.again) > 0
 		}
-	}
+		return false // what has come meanwhile, the poller knows: it lets this look again at once
+	})
 }
 
 // serve tells those concerned what happened.
@@ -184,6 +212,32 @@ func (l *loop) replace(fd int, w watched) {
 	l.mu.Lock()
 	l.watched[fd] = w
 	l.mu.Unlock()
+}
+
+// keepLater has a descriptor that is watched kept alive, if it still is after a while.
+func (l *loop) keepLater(fd int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.young = append(l.young, int32(fd))
+	if l.sweep == nil {
+		l.sweep = time.AfterFunc(keepAliveAfter, l.keepAlive)
+	}
+}
+
+// keepAlive does what keepLater has promised.
+func (l *loop) keepAlive() {
+	l.mu.Lock()
+	var list []watched
+	for _, fd := range l.young {
+		if w := l.watched[fd]; w != nil {
+			list = append(list, w)
+		}
+	}
+	l.young, l.sweep = nil, nil
+	l.mu.Unlock()
+	for _, w := range list {
+		w.keepAlive()
+	}
 }
 
 // watchWrites watches a descriptor for taking bytes, too.

@@ -35,6 +35,13 @@
 // or buffer that is taken once there is something to read. With nothing but the
 // methods of net.Conn, each direction holds a buffer.
 //
+// What the relay itself listens for and dials ([Listener], [Dial]) is watched by a loop
+// from the start, and its descriptor passes to the flow as it is. Whoever wants to may
+// have a loop do all of a tunnel's set-up ([Acceptor], [Prompt], [Begin]), as long as
+// nothing waits: starting a goroutine, and a thread to run it, costs more than what a
+// proxy does. For the same reason the system calls of a loop do not tell Go's scheduler
+// (calls_linux.go), and both connections of a tunnel are with the same loop.
+//
 // A connection whose orderly end may have to wait for its peer (TLS) should have
 // the method Cut(reset bool), which ends it at once. With reset the peer must not
 // be told that the stream is complete.
@@ -79,6 +86,10 @@ type Options struct {
 	// Shared says that somebody else holds the connections, too, and may close one
 	// of them to end the tunnel, which then needs two goroutines.
 	Shared bool
+
+	// Prompt says that what [Tunnel.Start] is given waits for nothing, so that a loop may
+	// call it.
+	Prompt bool
 
 	// form lets the tests run every form on one system.
 	form form
@@ -128,14 +139,59 @@ func Keep() (release func()) { return keep() }
 // such that tunnels of them cost less to set up: l itself where that is not possible.
 // Whoever closes l afterwards does not end it, so it is for those who made l. Only
 // one goroutine may accept. The connections have the methods of a [net.TCPConn] that
-// a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger.
+// a proxy needs: those of [net.Conn] and [syscall.Conn], CloseWrite and SetLinger. Where
+// l has SO_LINGER set, or somebody else may set it, SetLinger(-1) must come first: closing
+// must not wait.
 func Listener(l net.Listener) net.Listener { return listen(l) }
+
+// Acceptor is a [Listener] on Linux, which needs no goroutine that waits.
+type Acceptor interface {
+	net.Listener
+	// Serve has each called, by a loop, for every connection until over is called, in
+	// a goroutine of its own. That is after Close, or when something went wrong; then
+	// the listener is as it was, and Accept will say what it was. each must not
+	// wait for anything, nor panic, nor close the listener. Serve is called once, before Accept.
+	Serve(each func(net.Conn), over func()) error
+}
 
 // Dial connects to an address by TCP, until ctx is done or limit has passed. Zero and
 // negative mean no limit; one given here costs nothing where the connection is made at
 // once. The connection is of the same kind as a [Listener]'s.
 func Dial(ctx context.Context, to netip.AddrPort, limit time.Duration) (net.Conn, error) {
 	return dial(ctx, to, limit)
+}
+
+// Begin begins what [Dial] does, and never waits. near is the connection that it is to be
+// relayed to: one loop for both has less to do. done says that the connection is made,
+// or cannot be, which is what err says. Otherwise c is for [Finish], or there is none and
+// Dial must be called: where it cannot be done like this.
+func Begin(to netip.AddrPort, near net.Conn) (c net.Conn, done bool, err error) {
+	return begin(to, near)
+}
+
+// Finish is the rest of [Dial] for a connection that [Begin] gave. It owns it.
+func Finish(ctx context.Context, c net.Conn, limit time.Duration) (net.Conn, error) {
+	return finish(ctx, c, limit)
+}
+
+// Prompt is a connection of a [Listener] on Linux, which can be served without a goroutine
+// as long as nothing has to be waited for.
+type Prompt interface {
+	net.Conn
+	// Await has arrived called once when Read would not wait any more: something is
+	// there, the read deadline that was set before has passed, or the connection is
+	// closed. It may be called by a loop, which moves the bytes of many tunnels, so it
+	// must not wait for anything, nor panic; and somebody must hold a [Keep]. False: that
+	// is so already, and it will not be called.
+	Await(arrived func()) bool
+	// TryRead reads what is there. 0 means that there is nothing, or that Read will say
+	// what is the matter.
+	TryRead(b []byte) int
+	// Drop is Close for a connection that has just been accepted, and never waits.
+	Drop()
+	// TryWrite reports whether all of b could be written at once. Otherwise the
+	// connection can only be closed.
+	TryWrite(b []byte) bool
 }
 
 // Run is New and [Tunnel.Run].
@@ -171,7 +227,8 @@ func (t *Tunnel) Run() Stats {
 
 // Start relays until both directions have ended, one of them has failed, or a limit
 // is reached, and returns at once. It has closed both connections when done is
-// called, in a goroutine of its own, and nothing else of it is left then. It may be called once.
+// called, in a goroutine of its own but for [Options].Prompt, and nothing else of it is
+// left then. It may be called once.
 func (t *Tunnel) Start(done func(Stats)) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

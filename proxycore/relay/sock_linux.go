@@ -17,10 +17,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Here and in flow, bytes are read and written by package syscall's functions, which
-// tell the race detector that a write happens before the read of it; those of
-// package unix do not know of the reads and writes of package net.
-
 // sock is a TCP connection that a loop watches from its beginning. A flow takes its
 // descriptor as it is: it never was in Go's network poller, so that it need not be
 // taken out of it.
@@ -36,7 +32,10 @@ type sock struct {
 	blocked  bool
 	waits    bool
 	closed   bool
-	heir     *side // what the descriptor belongs to now
+	lingers  bool   // closing it may wait
+	heir     *side  // what the descriptor belongs to now
+	heard    bool   // the loop has said that there is something to read
+	awaiting func() // see Await
 
 	readBy, writeBy time.Time
 	timer           *time.Timer // wakes those who wait when a deadline passes
@@ -44,13 +43,14 @@ type sock struct {
 
 var (
 	_ net.Conn     = (*sock)(nil)
+	_ Prompt       = (*sock)(nil)
 	_ syscall.Conn = (*sock)(nil)
 )
 
-// newSock puts a descriptor into the care of a loop. readable says that it is
+// newSock puts a descriptor into the care of a loop: near, unless that is nil. readable says that it is
 // worth while to read at once, connecting that the connection is not made yet.
-func newSock(fd int, remote netip.AddrPort, readable, connecting bool) (*sock, error) {
-	l, err := useLoop()
+func newSock(fd int, remote netip.AddrPort, near *loop, readable, connecting bool) (*sock, error) {
+	l, err := useLoop(near)
 	if err != nil {
 		unix.Close(fd)
 		return nil, err
@@ -69,19 +69,41 @@ func newSock(fd int, remote netip.AddrPort, readable, connecting bool) (*sock, e
 func (c *sock) ready(l *loop, events uint32) {
 	c.mu.Lock()
 	heir := c.heir
+	var arrived func()
 	if heir == nil {
 		c.note(events)
 		c.change.Broadcast()
+		if c.heard {
+			arrived = c.takeAwaiting()
+		}
+	}
+	c.mu.Unlock()
+	switch {
+	case heir != nil:
+		heir.ready(l, events)
+	case arrived != nil:
+		arrived()
+	}
+}
+
+// keepAlive implements watched.
+func (c *sock) keepAlive() {
+	c.mu.Lock()
+	heir := c.heir
+	if !c.closed {
+		setKeepAlive(c.fd)
 	}
 	c.mu.Unlock()
 	if heir != nil {
-		heir.ready(l, events)
+		heir.keepAlive()
 	}
 }
 
 // note takes in what epoll said. c.mu is held.
 func (c *sock) note(events uint32) {
-	c.readable = c.readable || events&^unix.EPOLLOUT != 0
+	if events&^unix.EPOLLOUT != 0 {
+		c.readable, c.heard = true, true
+	}
 	c.ending = c.ending || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	c.blocked = c.blocked && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0
 }
@@ -93,7 +115,7 @@ func (c *sock) handOver(to *side) bool {
 	if c.closed {
 		return false
 	}
-	to.fd, to.l, to.waits, to.blocked, to.ending = c.fd, c.l, c.waits, c.blocked, c.ending
+	to.fd, to.l, to.waits, to.blocked, to.ending, to.lingers = c.fd, c.l, c.waits, c.blocked, c.ending, c.lingers
 	c.closed, c.heir = true, to
 	c.l.replace(c.fd, to)
 	if c.readable {
@@ -115,17 +137,71 @@ func (c *sock) wait(by time.Time) error {
 			return os.ErrDeadlineExceeded
 		}
 		if c.timer == nil {
-			c.timer = time.AfterFunc(left, func() {
-				c.mu.Lock()
-				defer c.mu.Unlock()
-				c.change.Broadcast()
-			})
+			c.timer = time.AfterFunc(left, c.late)
 		} else {
 			c.timer.Reset(left)
 		}
 	}
 	c.change.Wait()
 	return nil
+}
+
+// late wakes those who wait when a deadline passes.
+func (c *sock) late() {
+	c.mu.Lock()
+	c.change.Broadcast()
+	arrived := c.takeAwaiting()
+	c.mu.Unlock()
+	if arrived != nil {
+		arrived()
+	}
+}
+
+// takeAwaiting gives what Await was given, once. c.mu is held.
+func (c *sock) takeAwaiting() func() {
+	f := c.awaiting
+	c.awaiting = nil
+	return f
+}
+
+// Await implements [Prompt].
+func (c *sock) Await(arrived func()) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.heard || c.closed {
+		return false
+	}
+	c.awaiting = arrived
+	if !c.readBy.IsZero() {
+		c.timer = time.AfterFunc(time.Until(c.readBy), c.late)
+	}
+	return true
+}
+
+// TryRead implements [Prompt].
+func (c *sock) TryRead(b []byte) int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return 0
+	}
+	n, err := read(c.fd, b)
+	if err != nil || n == 0 {
+		return 0 // Read will see it, too
+	}
+	c.readable = n == len(b) || c.ending
+	return n
+}
+
+// TryWrite implements [Prompt].
+func (c *sock) TryWrite(b []byte) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return false
+	}
+	n, err := write(c.fd, b)
+	return err == nil && n == len(b)
 }
 
 // Read implements net.Conn.
@@ -139,7 +215,7 @@ func (c *sock) Read(b []byte) (int, error) {
 		case !c.readBy.IsZero() && !time.Now().Before(c.readBy):
 			return 0, c.failed("read", os.ErrDeadlineExceeded)
 		case c.readable:
-			n, err := syscall.Read(c.fd, b)
+			n, err := read(c.fd, b)
 			switch {
 			case err == unix.EINTR:
 				continue
@@ -170,7 +246,7 @@ func (c *sock) Write(b []byte) (int, error) {
 		case !c.writeBy.IsZero() && !time.Now().Before(c.writeBy):
 			return done, c.failed("write", os.ErrDeadlineExceeded)
 		case !c.blocked:
-			n, err := syscall.Write(c.fd, b[done:])
+			n, err := write(c.fd, b[done:])
 			done += max(n, 0)
 			switch {
 			case err == nil && done == len(b):
@@ -207,20 +283,37 @@ func (c *sock) failed(op string, err error) error {
 
 // Close implements net.Conn.
 func (c *sock) Close() error {
+	if err := c.close(); err != nil {
+		return err
+	}
+	leaveLoops(1)
+	return nil
+}
+
+// Drop implements [Prompt].
+func (c *sock) Drop() {
+	if c.close() == nil {
+		letLoopsGo(1)
+	}
+}
+
+// close is Close without the loops.
+func (c *sock) close() error {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	if c.closed {
-		c.mu.Unlock()
 		return c.failed("close", net.ErrClosed)
 	}
 	c.closed = true
 	c.l.replace(c.fd, nil)
-	unix.Close(c.fd)
+	closeSocket(c.fd, c.lingers)
 	if c.timer != nil {
 		c.timer.Stop()
 	}
 	c.change.Broadcast()
-	c.mu.Unlock()
-	leaveLoops(1)
+	if arrived := c.takeAwaiting(); arrived != nil {
+		go arrived()
+	}
 	return nil
 }
 
@@ -239,16 +332,15 @@ func (c *sock) use(op string, f func(fd int) error) error {
 
 // CloseWrite ends the outgoing stream.
 func (c *sock) CloseWrite() error {
-	return c.use("shutdown", func(fd int) error { return unix.Shutdown(fd, unix.SHUT_WR) })
+	return c.use("shutdown", shutWrite)
 }
 
 // SetLinger is as net.TCPConn's.
 func (c *sock) SetLinger(sec int) error {
-	l := &unix.Linger{Onoff: 1, Linger: int32(sec)}
-	if sec < 0 {
-		l = &unix.Linger{}
-	}
-	return c.use("setsockopt", func(fd int) error { return unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, l) })
+	return c.use("setsockopt", func(fd int) error {
+		c.lingers = sec > 0
+		return setLinger(fd, sec)
+	})
 }
 
 // RemoteAddr implements net.Conn.

@@ -129,7 +129,7 @@ func TestDialIsNotMadeByAnOldEvent(t *testing.T) {
 	t.Parallel()
 	fd, full := fullListener(t)
 	defer syscall.Close(fd)
-	c, err := connect(full)
+	c, err := connect(full, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
