@@ -74,7 +74,11 @@ func (b BuiltIn) Start(ctx context.Context) (*Handle, error) {
 		hc.Addr = netip.AddrPortFrom(hc.Addr.Addr().Unmap(), hc.Addr.Port())
 	}
 	h, fail := NewHandle(hc)
-	s.onEnd = fail
+	s.onEnd = func(err error) {
+		if fail(err); h.Err() == nil {
+			s.setLate(err) // Close has begun already, so it must be what says so
+		}
+	}
 	if l != nil {
 		sv, err := s.addListener(l, Listening{})
 		if err != nil {

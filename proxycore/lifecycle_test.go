@@ -11,6 +11,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -233,4 +234,44 @@ func (w lineWriter) Write(p []byte) (int, error) {
 	default:
 	}
 	return len(p), nil
+}
+
+// A record is lost, and before the server has ended for that reason, somebody ends it
+// for another. He must learn of it, or nobody would.
+func TestLostRecordMeetsClose(t *testing.T) {
+	t.Parallel()
+	for name, end := range map[string]func(*Handle) error{
+		"close":    (*Handle).Close,
+		"shutdown": func(h *Handle) error { return h.Shutdown(t.Context()) },
+	} {
+		lost := errors.New("no space left")
+		failed, goOn := make(chan struct{}), make(chan struct{})
+		calls := 0
+		w := newWorld(t, []string{"github.com"}, func(_ *world, b *BuiltIn) {
+			b.Record = func(Record) error { // one call at a time
+				if calls++; calls == 1 {
+					return lost
+				}
+				close(failed)
+				<-goOn
+				return nil
+			}
+		})
+		w.tunnel("github.com:443")
+		c, origin := w.tunnel("github.com:443")
+		c.Close()
+		origin.Close()
+		<-failed // the first record is lost, and that of the other tunnel holds up the end
+		ended := make(chan error, 1)
+		go func() { ended <- end(w.h) }()
+		if name == "close" {
+			for w.h.Ready() == nil {
+				runtime.Gosched() // until Close has begun
+			}
+		}
+		close(goOn)
+		if err := errors.Join(<-ended, w.h.Err()); !errors.Is(err, lost) {
+			t.Errorf("%s = %v, want %v", name, err, lost)
+		}
+	}
 }

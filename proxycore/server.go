@@ -4,6 +4,7 @@
 package proxycore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -227,6 +228,13 @@ func (s *Server) end(err error) {
 	go s.finish()
 	closeAll(sockets)
 	cutAll(cut)
+}
+
+// setLate has Close return err.
+func (s *Server) setLate(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.late = cmp.Or(s.late, err)
 }
 
 // finish waits for everything that end has cut.
