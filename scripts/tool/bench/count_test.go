@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -129,6 +131,12 @@ func attached(t *testing.T, pid int) {
 	}
 }
 
+// raced reports whether this is the race detector's build, which keeps several bytes for each.
+func raced() bool {
+	info, ok := debug.ReadBuildInfo()
+	return ok && slices.Contains(info.Settings, debug.BuildSetting{Key: "-race", Value: "true"})
+}
+
 // Idle tunnels hold two descriptors each, and little memory.
 func TestIdleTunnels(t *testing.T) {
 	const tunnels = 500
@@ -153,7 +161,7 @@ func TestIdleTunnels(t *testing.T) {
 		if got := idle.Files - before.Files; got < 2*n || got > 2*n+4 {
 			t.Errorf("%d idle tunnels hold %d descriptors", n, got)
 		}
-		if got := (idle.Pss - before.Pss) / int64(n); got > 6<<10 {
+		if got := (idle.Pss - before.Pss) / int64(n); got > 6<<10 && !raced() {
 			t.Errorf("an idle tunnel holds %d bytes, want at most 6 KiB, garbage included", got)
 		}
 		deadline := time.Now().Add(20 * time.Second)

@@ -122,7 +122,7 @@ func (b *bench) startClient(r *running, inside string, args ...string) (*role, e
 		args = append(args, "-connect")
 	}
 	if inside == "" {
-		return startRole(b.ctx, args...)
+		return startClient(b.ctx, args...)
 	}
 	_, err := fmt.Fprintln(r.role.in, inside, strings.Join(args[1:], " "))
 	return r.role, err

@@ -26,7 +26,19 @@ type role struct {
 
 // startRole starts this program in a role.
 func startRole(ctx context.Context, args ...string) (*role, error) {
-	return begin(exec.CommandContext(ctx, "/proc/self/exe", append([]string{"role"}, args...)...))
+	return begin(roleCommand(ctx, args...))
+}
+
+func roleCommand(ctx context.Context, args ...string) *exec.Cmd {
+	return exec.CommandContext(ctx, "/proc/self/exe", append([]string{"role"}, args...)...)
+}
+
+// startClient starts this program as a client in a session of its own, as one in a sandbox is: the kernel
+// schedules sessions as groups, and one that shares the proxy's has it easier.
+func startClient(ctx context.Context, args ...string) (*role, error) {
+	cmd := roleCommand(ctx, args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true, Pdeathsig: syscall.SIGKILL}
+	return begin(cmd)
 }
 
 // begin starts a program that is talked to by lines.
