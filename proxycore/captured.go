@@ -19,6 +19,14 @@ func (s *Server) capture(c Capture, o Listening) (detach func(), err error) {
 	listen := func(e entry, l net.Listener) {
 		list = append(list, s.newServing(src, e, sharedListener{l}))
 	}
+	// First: what relay.Listener takes over, c.Close does not close any more.
+	for _, u := range c.Queries {
+		if err := tellDestinations(u); err != nil {
+			c.Close()
+			return nil, err
+		}
+		list = append(list, &serving{s: s, source: src, entry: queries, u: u, stop: make(chan struct{})})
+	}
 	if c.Proxy != nil {
 		listen(requests, relay.Listener(c.Proxy))
 	}
@@ -27,13 +35,6 @@ func (s *Server) capture(c Capture, o Listening) (detach func(), err error) {
 	}
 	for _, l := range c.QueryStreams {
 		listen(queries, l)
-	}
-	for _, u := range c.Queries {
-		if err := tellDestinations(u); err != nil {
-			c.Close()
-			return nil, err
-		}
-		list = append(list, &serving{s: s, source: src, entry: queries, u: u, stop: make(chan struct{})})
 	}
 	if err := s.start(list...); err != nil {
 		return nil, err

@@ -106,6 +106,9 @@ func connect(to netip.AddrPort, near *loop) (*sock, error) {
 		// Near by, it is done when the call returns, and only has to be asked for.
 		err = at.connect(fd)
 	}
+	if err == nil && isSelf(fd, to) {
+		err = unix.ECONNREFUSED
+	}
 	switch err {
 	case nil, unix.EALREADY, unix.EINTR:
 		c, err := newSock(fd, to, near, false, err != nil)
@@ -157,4 +160,12 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 			return os.NewSyscallError("connect", err)
 		}
 	}
+}
+
+// isSelf reports whether a connection was made to itself, which TCP allows: where nobody
+// listens on a port that the kernel has just chosen for the near end.
+func isSelf(fd int, to netip.AddrPort) bool {
+	sa, err := syscall.Getsockname(fd)
+	near := addrPort(sa)
+	return err == nil && near.Port() == to.Port() && near.Addr().Unmap() == to.Addr().Unmap()
 }

@@ -165,7 +165,7 @@ func (s *side) note(events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
 		s.readable = true
 	}
-	if events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
+	if events&(unix.EPOLLPRI|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0 {
 		s.ending = true
 	}
 }
@@ -239,12 +239,13 @@ func (s *side) fill(l *loop) (n int, err error) {
 		}
 		if s.pipe != nil {
 			n, err = s.pipe.fill(s.fd)
-			if !cannotSplice(err) {
+			stuck := err == unix.EAGAIN && s.ending // at urgent data, perhaps, which splice does not pass
+			if !cannotSplice(err) && !stuck {
 				s.inPipe = max(n, 0)
 				s.plenty = err == nil
 				return n, err
 			}
-			s.noPipe = true
+			s.noPipe = !stuck
 			s.idle(l)
 		}
 	}

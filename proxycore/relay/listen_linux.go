@@ -10,6 +10,7 @@ import (
 	"os"
 	"sync"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -176,9 +177,17 @@ func (l *listener) wait() (syscall.RawConn, error) {
 	if l.fd < 0 {
 		return nil, net.ErrClosed
 	}
+	unix.SetNonblock(l.fd, true)
 	file := os.NewFile(uintptr(l.fd), "listener")
 	raw, err := file.SyscallConn()
+	if err == nil {
+		// Whoever shares it can have made it blocking just now: then the poller has not
+		// taken it, and Close would not wait for Accept.
+		err = file.SetReadDeadline(time.Time{})
+	}
 	if err != nil {
+		l.fd = -1
+		file.Close()
 		return nil, err
 	}
 	l.file, l.raw, l.fd, l.look = file, raw, -1, l.accept4

@@ -186,9 +186,9 @@ func (l *loop) serve(events []unix.EpollEvent) {
 // it matters when they take bytes again.
 func interest(writes bool) uint32 {
 	if writes {
-		return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET | unix.EPOLLOUT
+		return unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET | unix.EPOLLOUT
 	}
-	return unix.EPOLLIN | unix.EPOLLRDHUP | unix.EPOLLET
+	return unix.EPOLLIN | unix.EPOLLPRI | unix.EPOLLRDHUP | unix.EPOLLET
 }
 
 // add begins to watch a descriptor. w may be told of events before it returns.

@@ -104,7 +104,7 @@ func (c *sock) note(events uint32) {
 	if events&^unix.EPOLLOUT != 0 {
 		c.readable, c.heard = true, true
 	}
-	c.ending = c.ending || events&(unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
+	c.ending = c.ending || events&(unix.EPOLLPRI|unix.EPOLLRDHUP|unix.EPOLLHUP|unix.EPOLLERR) != 0
 	c.blocked = c.blocked && events&(unix.EPOLLOUT|unix.EPOLLERR|unix.EPOLLHUP) == 0
 }
 
