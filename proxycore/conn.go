@@ -202,6 +202,7 @@ func closeOrderly(c net.Conn) {
 // refuse hands in the record, if there was a request, and then answers with r:
 // whoever sees the reply can rely on the record. target is the parsed one.
 func (c *conn) refuse(r *refusal, target string, record bool) {
+	c.begun.drop() // what follows may take seconds
 	if record {
 		c.deny(r)
 	}

@@ -53,6 +53,15 @@ func (s *snapshot) latest() (map[netip.Addr]bool, error) {
 	return addrs, nil
 }
 
+// isFresh reports whether latest would not ask the system, nor wait for who does.
+func (s *snapshot) isFresh() bool {
+	if !s.mu.TryLock() {
+		return false
+	}
+	defer s.mu.Unlock()
+	return s.addrs != nil && time.Since(s.taken) <= interfacesAge-time.Second // with time left to go by it
+}
+
 // has reports whether a belongs to this host. Loopback and the unspecified
 // address always do: connecting to the latter is connecting to oneself.
 func (l *localAddrs) has(a netip.Addr) bool {

@@ -55,6 +55,9 @@ func (c *conn) arrived(client relay.Prompt) {
 // atOnce connects to the target of a request, if that is admitted and takes no time.
 // What is begun meanwhile, and how it ended, is in c.begun.
 func (c *conn) atOnce(head requestHead) (hop, *Filter) {
+	if !interfaces.isFresh() {
+		return hop{}, nil // to ask the system for its addresses takes its time
+	}
 	if head.method != http.MethodConnect || c.s.cfg.Dial != nil || c.s.cfg.Upstream != nil || c.s.cfg.Route != nil {
 		return hop{}, nil
 	}

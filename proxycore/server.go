@@ -36,7 +36,7 @@ type Server struct {
 
 	recordMu sync.Mutex // held while Config.Record runs; never taken with mu held
 
-	mu      sync.Mutex // guards the fields below; nothing blocks while it is held
+	mu      sync.Mutex // guards the fields below; nobody waits for a connection or a hook while it is held
 	filter  *Filter
 	serving map[*serving]struct{}
 	// reachable are those of serving that have an address here, which sandboxes'

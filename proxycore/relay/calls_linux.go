@@ -16,8 +16,9 @@ import (
 // sent within the call, and that takes as long as Go's monitor gives a call before it
 // passes the processor on to another thread. Two threads then wake each other for
 // nothing, and the monitor itself never rests. So these calls do not tell the scheduler.
-// Whatever might wait must not be among them: it would hold up the whole process. Read
-// and write say so to the kernel themselves, for others can make a socket blocking.
+// Whatever might wait must not be among them: it would hold up the whole process. So they
+// are for sockets that were accepted or made here and that no other process has; and
+// read and write, which others of this process may be given, say so to the kernel themselves.
 
 // shutWrite ends the outgoing stream.
 func shutWrite(fd int) error {
@@ -96,15 +97,28 @@ func accept(fd int) (c int, peer netip.AddrPort, err error) {
 	if errno != 0 {
 		return -1, peer, errno
 	}
+	return int(n), rawAddrPort(&sa), nil
+}
+
+// nearEnd is the address of the socket itself.
+func nearEnd(fd int) (netip.AddrPort, error) {
+	var sa unix.RawSockaddrAny
+	size := uint32(unsafe.Sizeof(sa))
+	_, _, errno := unix.RawSyscall(unix.SYS_GETSOCKNAME, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)))
+	return rawAddrPort(&sa), failure(errno)
+}
+
+// rawAddrPort gives the address in sa, if it is one of IP.
+func rawAddrPort(sa *unix.RawSockaddrAny) netip.AddrPort {
 	switch sa.Addr.Family {
 	case unix.AF_INET:
-		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(&sa))
-		peer = netip.AddrPortFrom(netip.AddrFrom4(in.Addr), hostOrder(in.Port))
+		in := (*unix.RawSockaddrInet4)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom4(in.Addr), hostOrder(in.Port))
 	case unix.AF_INET6:
-		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(&sa))
-		peer = netip.AddrPortFrom(netip.AddrFrom16(in.Addr), hostOrder(in.Port))
+		in := (*unix.RawSockaddrInet6)(unsafe.Pointer(sa))
+		return netip.AddrPortFrom(netip.AddrFrom16(in.Addr), hostOrder(in.Port))
 	}
-	return int(n), peer, nil
+	return netip.AddrPort{}
 }
 
 // hostOrder turns a port around where that must be.

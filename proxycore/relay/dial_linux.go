@@ -25,8 +25,8 @@ var keepAlive = [...][3]int{
 	{unix.IPPROTO_TCP, unix.TCP_KEEPCNT, 9},
 }
 
-// setNoDelay has few bytes sent at once, as package net does, too.
-func setNoDelay(fd int) { setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1) }
+// noDelay has few bytes sent at once, as package net does, too.
+var noDelay = [3]int{unix.IPPROTO_TCP, unix.TCP_NODELAY, 1}
 
 func setKeepAlive(fd int) {
 	for _, o := range keepAlive {
@@ -100,7 +100,7 @@ func connect(to netip.AddrPort, near *loop) (*sock, error) {
 	if err != nil {
 		return nil, os.NewSyscallError("socket", err)
 	}
-	setNoDelay(fd)
+	setInt(fd, noDelay[0], noDelay[1], noDelay[2])
 	err = at.connect(fd)
 	if err == unix.EINPROGRESS {
 		// Near by, it is done when the call returns, and only has to be asked for.
@@ -155,6 +155,9 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 		case unix.EALREADY, unix.EINTR:
 			c.blocked = true
 		case nil, unix.EISCONN:
+			if isSelf(c.fd, c.remote) {
+				return os.NewSyscallError("connect", unix.ECONNREFUSED)
+			}
 			return nil
 		default:
 			return os.NewSyscallError("connect", err)
@@ -164,8 +167,9 @@ func (c *sock) connected(ctx context.Context, limit time.Duration) error {
 
 // isSelf reports whether a connection was made to itself, which TCP allows: where nobody
 // listens on a port that the kernel has just chosen for the near end.
+// Package net looks, too.
 func isSelf(fd int, to netip.AddrPort) bool {
-	sa, err := syscall.Getsockname(fd)
-	near := addrPort(sa)
-	return err == nil && near.Port() == to.Port() && near.Addr().Unmap() == to.Addr().Unmap()
+	near, err := nearEnd(fd)
+	return err == nil && near.Port() == to.Port() &&
+		(near.Addr().Unmap() == to.Addr().Unmap() || to.Addr().Unmap().IsUnspecified())
 }

@@ -172,7 +172,7 @@ func (s *side) note(events uint32) {
 
 // move moves what can be moved after events on s, to the end of the flow.
 func (f *flow) move(l *loop, s *side, events uint32) {
-	if s.ended && events&unix.EPOLLERR != 0 {
+	if (s.ended || s.to.blocked) && events&unix.EPOLLERR != 0 {
 		// Nobody reads here any more, so nobody else would notice that the peer is gone.
 		if code, err := unix.GetsockoptInt(s.fd, unix.SOL_SOCKET, unix.SO_ERROR); err == nil && code != 0 {
 			f.end(os.NewSyscallError("read", unix.Errno(code)), true)

@@ -54,8 +54,11 @@ func listen(l net.Listener) net.Listener {
 		return l
 	}
 	tcp.Close()
-	setKeepAlive(fd) // what is accepted inherits the options
-	setNoDelay(fd)
+	// What is accepted inherits the options. A sandbox may share this socket and hold up whoever
+	// sets one, so the scheduler is told.
+	for _, o := range append(keepAlive[:], noDelay) {
+		unix.SetsockoptInt(fd, o[0], o[1], o[2]) // nothing is lost where one is not known
+	}
 	return &listener{addr: l.Addr(), fd: fd}
 }
 

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // served listens and has a loop accept. over is closed when it does so no more.
@@ -215,5 +217,33 @@ func TestKeepAlive(t *testing.T) {
 		if !kept(s.fd) {
 			t.Errorf("a dialled connection is not kept alive; relayed: %v", relayed)
 		}
+	}
+}
+
+// Whoever shares a listener can make it blocking. Close waits for Accept all the same.
+func TestCloseOfBlockingListener(t *testing.T) {
+	t.Parallel()
+	tcp, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	raw, err := tcp.(*net.TCPListener).SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	shared := duplicate(raw)
+	defer unix.Close(shared)
+	l := Listener(tcp)
+	unix.SetNonblock(shared, false)
+	over := make(chan error, 1)
+	go func() { _, err := l.Accept(); over <- err }()
+	if err := l.Close(); err != nil {
+		t.Errorf("close = %v", err)
+	}
+	select {
+	case <-over:
+	case <-time.After(20 * time.Second):
+		t.Error("Accept still waits")
+		unix.Shutdown(shared, unix.SHUT_RDWR)
 	}
 }

@@ -104,10 +104,11 @@ func (m *mover) take(fd int) (n int, err error) {
 	}
 	if m.pipe != nil {
 		n, err = m.pipe.fill(fd)
-		if !cannotSplice(err) {
+		stuck := err == unix.EAGAIN // at urgent data, perhaps, which splice does not pass
+		if !cannotSplice(err) && !stuck {
 			return n, err
 		}
-		m.splice = false
+		m.splice = stuck
 		m.release()
 	}
 	if m.buf == nil {

@@ -23,7 +23,7 @@
 // moved inside the kernel (splice), through a pipe that is taken when there is
 // something to read and given back when it is drained. So an idle flow
 // holds two descriptors, and neither pipe nor buffer; the pipes themselves are closed
-// after a second in which no loop had anything to do.
+// after a second in which none was taken.
 //
 // A flow is locked while a loop or [Tunnel.Close] is at work on it. What epoll says
 // is only a hint that reading or writing is worth trying: whatever happens to a

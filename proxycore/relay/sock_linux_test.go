@@ -274,3 +274,25 @@ func TestNothingIsLeft(t *testing.T) {
 		t.Errorf("%d descriptors after, %d before", got, before)
 	}
 }
+
+// A port on which nobody listens takes no connection, not even from itself.
+func TestDialDoesNotReachItself(t *testing.T) {
+	defer Keep()()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// The kernel chooses near ends from the same range, but odd where listeners get even, or the other way round.
+	to := l.Addr().(*net.TCPAddr).AddrPort()
+	to = netip.AddrPortFrom(to.Addr(), to.Port()^1)
+	l.Close()
+	for i := range 60000 {
+		c, err := Dial(t.Context(), to, 0)
+		if err == nil {
+			t.Fatalf("attempt %d: connected from %v to %v", i, c.LocalAddr(), c.RemoteAddr())
+		}
+		if !errors.Is(err, syscall.ECONNREFUSED) {
+			t.Fatalf("attempt %d: %v, want connection refused", i, err)
+		}
+	}
+}
