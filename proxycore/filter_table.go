@@ -147,7 +147,7 @@ func (t *table) sort(patterns []pattern) (order, ends []uint32) {
 	}
 	sum := uint32(0)
 	for i, n := range ends {
-		ends[i] = sum // where they begin, for now
+		ends[i] = sum // where they begin, until they are placed
 		sum += n
 	}
 	order = make([]uint32, len(patterns))
